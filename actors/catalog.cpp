@@ -1,0 +1,188 @@
+#include "actors/catalog.hpp"
+
+#include "persistence/keys.hpp"
+#include "runtime/definition/definition_parser.hpp"
+#include "schemas/codec.hpp"
+
+namespace holdfast {
+
+namespace {
+
+/// Takes one applied definition into a catalogue in the making.
+status take(catalog& into, const definition_applied& applied, time_us at, const compilers& with) {
+  auto parsed = definition_from_json(applied.kind, applied.content);
+  if (!parsed)
+    return error{errc::corrupt, applied.kind + "/" + applied.name + ": " + parsed.error().context};
+  if (auto* agent = std::get_if<agent_definition>(&*parsed)) {
+    agent->version = applied.version;
+    auto compiled = compile(std::move(*agent), with);
+    if (!compiled)
+      return compiled.error();
+    into.compiled_agents[applied.name][applied.version] = std::move(*compiled);
+    auto& history = into.agents[applied.name];
+    history.versions[applied.version] = applied;
+    history.applied_at[applied.version] = at;
+    history.current = applied.version;
+    return ok_status();
+  }
+  auto hook = std::get<hook_definition>(std::move(*parsed));
+  hook.version = applied.version;
+  auto compiled = compile(std::move(hook), with);
+  if (!compiled)
+    return compiled.error();
+  into.compiled_hooks[applied.name] = std::move(*compiled);
+  auto& history = into.hooks[applied.name];
+  history.versions[applied.version] = applied;
+  history.applied_at[applied.version] = at;
+  history.current = applied.version;
+  return ok_status();
+}
+
+/// `echo` and `loop` need no file.
+void add_built_in(catalog& into) {
+  for (const char* type : {"echo", "loop"}) {
+    if (into.agents.contains(type))
+      continue;
+    auto built = std::make_shared<compiled_agent>();
+    built->def.type = type;
+    built->def.version = 1;
+    built->def.description = "built in";
+    built->def.behaviour = behaviour_kind::native;
+    built->def.limits.steps = 0;
+    built->def.limits.mailbox = 100'000;
+    definition_applied applied{"agent", type, 1, std::string{"{\"behaviour\":\"native\",\"kind\":\"agent\",\"type\":\""} + type + "\"}",
+                               "holdfast"};
+    auto& history = into.agents[type];
+    history.versions[1] = std::move(applied);
+    history.applied_at[1] = 0;
+    history.current = 1;
+    into.compiled_agents[type][1] = std::move(built);
+  }
+}
+
+const definition_history* history_of(const catalog& in, const definition_applied& what) {
+  const auto& all = what.kind == "hook" ? in.hooks : in.agents;
+  const auto found = all.find(what.name);
+  return found == all.end() ? nullptr : &found->second;
+}
+
+}  // namespace
+
+result<std::shared_ptr<const catalog>> load_catalog(const reader& from, const compilers& with) {
+  auto out = std::make_shared<catalog>();
+  const auto range = keys::definitions();
+  auto at = from.scan(family::definition, range.lower, range.upper);
+  for (; at->valid(); at->next()) {
+    auto stored = codec::decode_definition(at->value());
+    if (!stored)
+      return stored.error();
+    if (auto taken = take(*out, stored->value, stored->at, with); !taken)
+      return taken.error();
+    ++out->index;
+  }
+  if (auto walked = at->state(); !walked)
+    return walked.error();
+  add_built_in(*out);
+  return std::shared_ptr<const catalog>{std::move(out)};
+}
+
+definitions_done plan_definitions(const catalog& now, std::vector<definition_applied>& wanted) {
+  definitions_done done;
+  for (auto& one : wanted) {
+    definition_change change;
+    change.kind = one.kind;
+    change.name = one.name;
+    change.after = one.content;
+    change.change = definition_change::what::created;
+    one.version = 1;
+    if (const auto* history = history_of(now, one)) {
+      const auto& current = history->versions.at(history->current);
+      change.before = current.content;
+      change.change = current.content == one.content ? definition_change::what::unchanged : definition_change::what::updated;
+      one.version = change.change == definition_change::what::unchanged ? history->current
+                                                                        : history->versions.rbegin()->first + 1;
+    }
+    change.version = one.version;
+    done.changes.push_back(std::move(change));
+  }
+  return done;
+}
+
+namespace {
+
+/// Group 0 on its leader. One change at a time; others wait their turn in the mailbox.
+struct catalog_state {
+  static inline constexpr const char* name = "holdfast.catalog";
+
+  services_ptr services;
+  std::uint64_t term = 0;
+  std::shared_ptr<const turn_record> in_flight;
+  definitions_done then;
+  request_ref from;
+  std::vector<definition_request> waiting;
+
+  void apply(definition_request request) {
+    if (in_flight) {
+      waiting.push_back(std::move(request));
+      return;
+    }
+    const auto now = services->definitions->get();
+    auto planned = plan_definitions(*now, request.wanted);
+    auto record = std::make_shared<turn_record>();
+    record->at = services->now();
+    record->catalog_index = now->index;
+    for (std::size_t i = 0; i < request.wanted.size(); ++i)
+      if (planned.changes[i].change != definition_change::what::unchanged)
+        record->facts.push_back(std::move(request.wanted[i]));
+    if (request.dry_run || record->facts.empty()) {
+      services->tell(request.from, std::move(planned));
+      return;
+    }
+    if (auto proposed = services->log->propose(catalog_group, term, record); !proposed) {
+      services->tell(request.from, proposed.error());
+      return;
+    }
+    in_flight = std::move(record);
+    then = std::move(planned);
+    from = request.from;
+  }
+
+  void committed(const committed_group& group) {
+    for (const auto& record : group.records) {
+      auto next = std::make_shared<catalog>(*services->definitions->get());
+      for (const auto& f : record->facts)
+        if (const auto* applied = std::get_if<definition_applied>(&f)) {
+          const auto taken = take(*next, *applied, record->at, services->compile_with);
+          HOLDFAST_ASSERT(taken, "a committed definition does not compile");
+        }
+      next->index = group.index;
+      services->definitions->set(std::move(next));
+      if (record != in_flight)
+        continue;
+      in_flight.reset();
+      services->tell(from, std::exchange(then, {}));
+    }
+    auto again = std::exchange(waiting, {});
+    for (auto& request : again)
+      apply(std::move(request));
+  }
+};
+
+catalog_actor::behavior_type catalog_behavior(catalog_actor::stateful_pointer<catalog_state> self, services_ptr services,
+                                              std::uint64_t term) {
+  self->state.services = std::move(services);
+  self->state.term = term;
+  return {
+    [self](atom::define, definition_request& request) { self->state.apply(std::move(request)); },
+    [self](atom::commit, const committed_group& group) { self->state.committed(group); },
+    [self](atom::lost) { self->quit(caf::exit_reason::user_shutdown); },
+  };
+}
+
+}  // namespace
+
+catalog_actor spawn_catalog(caf::actor_system& system, services_ptr services, std::uint64_t term) {
+  return system.spawn(catalog_behavior, std::move(services), term);
+}
+
+}  // namespace holdfast

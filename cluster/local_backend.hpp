@@ -1,0 +1,53 @@
+#pragma once
+// The gateway's view of this node: finds the shard that owns an agent and passes the request on.
+
+#include <functional>
+#include <set>
+
+#include "actors/commit_feed.hpp"
+#include "actors/node_services.hpp"
+#include "cluster/request_table.hpp"
+
+namespace holdfast {
+
+class local_backend final : public backend {
+public:
+  struct parts {
+    services_ptr services;
+    request_table* requests = nullptr;
+    commit_feed* feed = nullptr;
+    std::function<catalog_actor()> catalog;
+    std::function<node_status()> status;
+    std::function<std::vector<metric_value>()> metrics;
+  };
+  explicit local_backend(parts p) : p_(std::move(p)) {}
+
+  void submit(agent_name to, command cmd, std::optional<idempotency> once, bool until_end, answer_function tell) override;
+  void route(event e, std::string verified, std::optional<idempotency> once, answer_function tell) override;
+  void fork(agent_name from, seq_no at, std::string to_key, std::string by, answer_function tell) override;
+  void apply(std::vector<definition_change_request> wanted, bool dry_run, std::string by, answer_function tell) override;
+  void settle_dead_letter(event_id id, bool redrive, std::string by, answer_function tell) override;
+  void wait_for(agent_name of, run_id run, answer_function tell) override;
+
+  std::shared_ptr<const catalog> definitions() const override { return p_.services->definitions->get(); }
+  const reader& records() const override { return *p_.services->records; }
+  std::uint16_t partitions() const override { return p_.services->partitions; }
+  node_status status() const override { return p_.status(); }
+  std::vector<metric_value> metrics() const override { return p_.metrics(); }
+  time_us now() const override { return p_.services->now(); }
+  bool has_native(std::string_view type) const override;
+
+  std::uint64_t subscribe(agent_name to, std::function<void(std::shared_ptr<const turn_record>)> on_record) override {
+    return p_.feed->subscribe(std::move(to), std::move(on_record));
+  }
+  void unsubscribe(std::uint64_t subscription) override { p_.feed->unsubscribe(subscription); }
+
+private:
+  group_id group_for(const agent_name& name) const { return group_of(name, p_.services->partitions); }
+  /// Null when the shard is not here (yet); the caller was told.
+  shard_actor shard_for(group_id group, const answer_function& tell) const;
+
+  parts p_;
+};
+
+}  // namespace holdfast

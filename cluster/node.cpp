@@ -1,0 +1,386 @@
+#include "cluster/node.hpp"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <set>
+#include <thread>
+
+#include "actors/catalog.hpp"
+#include "actors/commit_feed.hpp"
+#include "actors/shard.hpp"
+#include "cluster/local_backend.hpp"
+#include "cluster/worker_thread.hpp"
+#include "persistence/keys.hpp"
+#include "persistence/kill_point.hpp"
+#include "persistence/local_log.hpp"
+#include "persistence/rocksdb_store.hpp"
+#include "runtime/core/apply.hpp"
+#include "runtime/core/llm_loop.hpp"
+#include "runtime/definition/compilers.hpp"
+#include "runtime/definition/yaml_json.hpp"
+#include "runtime/gateway/gateway.hpp"
+#include "runtime/host/crash_slots.hpp"
+#include "runtime/host/log.hpp"
+#include "runtime/native/native_behaviour.hpp"
+#include "runtime/net/http_server.hpp"
+
+namespace holdfast {
+
+namespace {
+
+time_us wall_now() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+struct actor_config : caf::actor_system_config {
+  actor_config() {
+    add_message_types<caf::id_block::holdfast>();
+    set("scheduler.policy", caf::atom("sharing"));  // facts/caf.md §3
+    set("scheduler.max-threads", std::max<std::size_t>(2, std::thread::hardware_concurrency()));
+    set("scheduler.max-throughput", std::size_t{200});
+    set("logger.verbosity", caf::atom("quiet"));
+  }
+};
+
+/// What a node may use of memory: the configured limit, else that of its control group, else the machine's.
+std::uint64_t memory_limit(std::uint64_t configured) {
+  if (configured != 0)
+    return configured;
+  std::ifstream limit{"/sys/fs/cgroup/memory.max"};
+  std::uint64_t bytes = 0;
+  if (limit >> bytes && bytes != 0)
+    return bytes;
+  const auto pages = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES));
+  return std::min<std::uint64_t>(pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGE_SIZE)) / 2, 1ULL << 30);
+}
+
+result<std::string> read_file(const std::filesystem::path& path) {
+  std::ifstream in{path, std::ios::binary};
+  if (!in)
+    return error{errc::io_failure, "cannot read " + path.string()};
+  return std::string{std::istreambuf_iterator<char>{in}, {}};
+}
+
+/// The models of the configuration, with their scripts read.
+result<std::map<std::string, model_endpoint, std::less<>>> open_models(const node_config& config, const compilers& with) {
+  std::map<std::string, model_endpoint, std::less<>> out;
+  for (const auto& [name, one] : config.models) {
+    model_endpoint endpoint;
+    endpoint.name = name;
+    endpoint.base_url = one.base_url;
+    endpoint.model = one.model;
+    endpoint.api_key_secret = one.api_key_secret;
+    if (one.price)
+      endpoint.price = {one.price->input, one.price->output, one.price->cached_input};
+    if (one.provider == model_provider::scripted) {
+      auto text = read_file(one.file);
+      if (!text)
+        return text.error();
+      auto json = yaml_to_json(*text);
+      if (!json)
+        return error{json.error().code, one.file.string() + ": " + json.error().context};
+      auto script = model::script::parse(*json, with);
+      if (!script)
+        return error{script.error().code, one.file.string() + ": " + script.error().context};
+      endpoint.script = std::move(*script);
+    }
+    out.emplace(name, std::move(endpoint));
+  }
+  return out;
+}
+
+}  // namespace
+
+/// Members are in the order of their making; they end in the opposite one.
+struct node::impl : commit_listener {
+  options opts;
+  std::shared_ptr<node_services> services = std::make_shared<node_services>();
+  std::unique_ptr<store> disk;
+  std::unique_ptr<crash_slots> handlers;
+  std::set<agent_name> suspects;
+  std::unique_ptr<secret_store> secrets;
+  fact_machine machine;
+  catalog_view definitions;
+  shard_directory shards;
+  commit_feed feed;
+  request_table requests{1};
+  llm_loop llm;
+  std::unique_ptr<native_behaviour> native;
+  echo_behaviour echo;
+  loop_behaviour loop;
+  std::unique_ptr<net::http_client> http;
+  std::unique_ptr<actor_config> actor_settings;
+  std::unique_ptr<caf::actor_system> actors;
+  catalog_actor catalogue;
+  std::mutex catalogue_mutex;
+  std::unique_ptr<local_log> commits;
+  std::unique_ptr<local_backend> behind;
+  std::unique_ptr<worker_thread> slow;
+  std::unique_ptr<gateway> front;
+  std::unique_ptr<net::http_server> server;
+  std::unique_ptr<ticker> ticks;
+  std::atomic<bool> ready{false};
+  std::atomic<bool> draining{false};
+  time_us started_at = 0;
+
+  explicit impl(options o) : opts(std::move(o)) {}
+
+  // ---- commit_listener: on the log's thread
+  void leading(group_id group, std::uint64_t term) override {
+    if (group == catalog_group) {
+      const std::lock_guard lock{catalogue_mutex};
+      catalogue = spawn_catalog(*actors, services, term);
+      return;
+    }
+    shards.put(group, spawn_shard(*actors, services, group, term));
+  }
+  void committed(group_id group, std::uint64_t, std::uint64_t index,
+                 std::vector<std::shared_ptr<const turn_record>> records) override {
+    if (group == catalog_group)
+      caf::anon_send(catalog_owner(), atom::commit_v, committed_group{index, std::move(records)});
+    else if (auto shard = shards.find(group))
+      caf::anon_send(shard, atom::commit_v, committed_group{index, std::move(records)});
+  }
+  void lost(group_id group, std::uint64_t, errc) override {
+    if (auto shard = shards.find(group)) {
+      shards.remove(group);
+      caf::anon_send(shard, atom::lost_v);
+    }
+  }
+
+  catalog_actor catalog_owner() {
+    const std::lock_guard lock{catalogue_mutex};
+    return catalogue;
+  }
+
+  const behaviour* behaviour_of(const compiled_agent& spec) const {
+    if (spec.def.behaviour == behaviour_kind::llm)
+      return &llm;
+    if (spec.def.behaviour != behaviour_kind::native)
+      return nullptr;
+    if (spec.def.type == "echo")
+      return &echo;
+    if (spec.def.type == "loop")
+      return &loop;
+    return has_native(spec.def.type) ? native.get() : nullptr;
+  }
+
+  status open_folder();
+  void fill_services();
+  status listen();
+  node_status report() const;
+  std::vector<metric_value> measure() const;
+};
+
+status node::impl::open_folder() {
+  std::error_code failed;
+  std::filesystem::create_directories(opts.config.data, failed);
+  if (failed)
+    return error{errc::io_failure, "cannot make the data folder " + opts.config.data.string() + ": " + failed.message()};
+  auto opened = open_rocksdb({opts.config.data.string(), memory_limit(opts.config.memory_limit_bytes), true, false});
+  if (!opened)
+    return opened.error();
+  disk = std::move(*opened);
+  // The number of partitions is fixed when the folder is made.
+  const auto known = disk->get(family::meta, keys::node("partitions"));
+  if (!known)
+    return known.error();
+  if (*known) {
+    services->partitions = static_cast<std::uint16_t>(std::stoul(**known));
+  } else {
+    services->partitions = opts.config.partitions;
+    write_set mark;
+    mark.put(family::meta, keys::node("partitions"), std::to_string(services->partitions));
+    if (auto written = disk->write(mark, true); !written)
+      return written;
+  }
+  auto slots = crash_slots::open((opts.config.data / "handlers.slots").string());
+  if (!slots)
+    return slots.error();
+  handlers = std::move(*slots);
+  for (const auto& one : handlers->found())
+    suspects.insert(one.agent);
+  return ok_status();
+}
+
+void node::impl::fill_services() {
+  auto& s = *services;
+  s.node = opts.config.node;
+  s.records = disk.get();
+  s.http = http.get();
+  s.shards = &shards;
+  s.definitions = &definitions;
+  s.loopback_allowed = opts.development;
+  s.now = wall_now;
+  s.behaviour_of = [this](const compiled_agent& spec) { return behaviour_of(spec); };
+  s.secret = [this](std::string_view name) { return secrets->secret(name); };
+  s.tell = [this](const request_ref& to, answer what) { requests.tell(to, std::move(what)); };
+  s.publish = [this](std::shared_ptr<const turn_record> record) { feed.publish(record); };
+  s.handler_enters = [this](const agent_name& agent, const run_id& run) { handlers->enter(agent, run); };
+  s.handler_leaves = [this] { handlers->leave(); };
+  s.is_suspect = [this](const agent_name& agent) { return !suspects.empty() && suspects.contains(agent); };
+  s.shard_ended = [this](group_id group, errc why) {
+    log::error("shard-ended", {{"group", std::to_string(group)}, {"why", std::string{to_string(why)}}});
+    shards.remove(group);
+  };
+}
+
+status node::impl::listen() {
+  net::http_server::options options;
+  options.address = opts.config.http.host == "localhost" ? "127.0.0.1" : opts.config.http.host;
+  options.port = opts.config.http.port;
+  options.body_bytes_max = opts.config.http.body_bytes_max;
+  options.header_bytes_max = opts.config.http.header_bytes_max;
+  options.connections_max = std::max<std::size_t>(opts.config.http.connections_max, 12'000);
+  options.idle_timeout = std::chrono::milliseconds{opts.config.http.idle_ms_max};
+  options.refusal = [](unsigned code, std::string_view reason) { return gateway::refusal(code, reason); };
+  server = std::make_unique<net::http_server>(std::move(options));
+  const auto listening = server->start([this](net::http_request&& request, net::responder to) {
+    front->handle(std::move(request), std::move(to));
+  });
+  if (!listening)
+    return error{errc::unavailable, "cannot listen on " + opts.config.http.host + ":" + std::to_string(opts.config.http.port)
+                                      + ": " + listening.detail + "; choose another with --listen HOST:PORT"};
+  return ok_status();
+}
+
+node_status node::impl::report() const {
+  node_status out;
+  out.draining = draining;
+  out.ready = ready && !draining;
+  out.why_not = draining ? "draining" : ready ? "" : "starting";
+  out.node = opts.config.node;
+  out.version = opts.version;
+  out.started_at_us = static_cast<std::uint64_t>(started_at);
+  return out;
+}
+
+std::vector<metric_value> node::impl::measure() const {
+  std::vector<metric_value> out;
+  const auto add = [&](const char* name, double value) { out.push_back({name, {}, value}); };
+  const auto committed_so_far = commits->count();
+  add("holdfast_log_records_total", static_cast<double>(committed_so_far.records));
+  add("holdfast_log_commits_total", static_cast<double>(committed_so_far.groups));
+  add("holdfast_log_bytes_total", static_cast<double>(committed_so_far.bytes));
+  add("holdfast_log_refused_total", static_cast<double>(committed_so_far.refused));
+  add("holdfast_store_reads_total", static_cast<double>(machine.reads()));
+  const auto http_counters = server->counters();
+  add("holdfast_http_requests_total", static_cast<double>(http_counters.requests));
+  add("holdfast_http_connections", static_cast<double>(http_counters.open));
+  add("holdfast_http_streams", static_cast<double>(http_counters.streams));
+  const auto calls = http->stats();
+  add("holdfast_outgoing_calls_total", static_cast<double>(calls.calls));
+  add("holdfast_outgoing_calls_active", static_cast<double>(calls.active));
+  add("holdfast_requests_waiting", static_cast<double>(requests.size()));
+  add("holdfast_stream_subscribers", static_cast<double>(feed.subscribers()));
+  return out;
+}
+
+node::node(options opts) : impl_(std::make_unique<impl>(std::move(opts))) {}
+
+node::~node() {
+  stop(std::chrono::milliseconds{0});
+}
+
+status node::start() {
+  auto& self = *impl_;
+  self.started_at = wall_now();
+  if (auto opened = self.open_folder(); !opened)
+    return opened;
+  self.services->compile_with = standard_compilers();
+  self.secrets = std::make_unique<secret_store>(self.opts.config.secrets, self.opts.env);
+  auto models = open_models(self.opts.config, self.services->compile_with);
+  if (!models)
+    return models.error();
+  self.services->models = std::move(*models);
+  auto known = load_catalog(*self.disk, self.services->compile_with);
+  if (!known)
+    return known.error();
+  self.definitions.set(std::move(*known));
+  self.native = std::make_unique<native_behaviour>([](std::string_view agent, std::string_view text) {
+    log::info("agent-says", {{"agent", std::string{agent}}, {"text", std::string{text}}});
+  });
+  self.http = std::make_unique<net::http_client>(net::http_client::options{});
+  self.fill_services();
+  self.actor_settings = std::make_unique<actor_config>();
+  self.actors = std::make_unique<caf::actor_system>(*self.actor_settings);
+  self.commits = std::make_unique<local_log>(*self.disk, self.machine, self);
+  self.services->log = self.commits.get();
+
+  std::vector<group_id> groups;
+  for (std::uint32_t group = 0; group <= self.services->partitions; ++group)
+    groups.push_back(static_cast<group_id>(group));
+  if (auto started = self.commits->start(groups); !started)
+    return started;
+  for (const auto& one : self.handlers->found())
+    if (auto shard = self.shards.find(group_of(one.agent, self.services->partitions)))
+      caf::anon_send(shard, atom::crash_v, crash_report{one.agent, one.run});
+
+  self.behind = std::make_unique<local_backend>(local_backend::parts{
+    self.services, &self.requests, &self.feed, [&self] { return self.catalog_owner(); },
+    [&self] { return self.report(); }, [&self] { return self.measure(); }});
+  self.slow = std::make_unique<worker_thread>();
+  gateway_options to_gateway;
+  to_gateway.with = self.services->compile_with;
+  to_gateway.dedup_ms = self.opts.config.retention.dedup_ms;
+  to_gateway.secret = self.services->secret;
+  to_gateway.check_model = [&self](std::string_view model) -> status {
+    if (self.services->models.contains(model))
+      return ok_status();
+    if (!self.opts.config.no_model_hint.empty())
+      return error{errc::schema, self.opts.config.no_model_hint};
+    return error{errc::schema, "no model `" + std::string{model} + "` is configured; add it under `models` in node.yaml"};
+  };
+  to_gateway.offload = [&self](std::function<void()> work) { self.slow->post(std::move(work)); };
+  self.front = std::make_unique<gateway>(*self.behind, std::move(to_gateway));
+  if (auto listening = self.listen(); !listening)
+    return listening;
+  self.ticks = std::make_unique<ticker>(std::chrono::milliseconds{200}, [&self] { self.front->tick(); });
+  self.ready = true;
+  log::info("node-started", {{"node", self.opts.config.node},
+                             {"port", std::to_string(self.server->port())},
+                             {"partitions", std::to_string(self.services->partitions)}});
+  return ok_status();
+}
+
+void node::stop(std::chrono::milliseconds limit) {
+  auto& self = *impl_;
+  self.draining = true;
+  if (self.server) {
+    self.server->drain();
+    self.server->wait_drained(limit);
+    self.ticks.reset();
+    self.server->stop();
+  }
+  if (self.slow)
+    self.slow->stop();
+  if (self.commits)
+    self.commits->stop();
+  for (const auto& shard : self.shards.all())
+    caf::anon_send_exit(shard, caf::exit_reason::user_shutdown);
+  self.shards.clear();
+  {
+    const std::lock_guard lock{self.catalogue_mutex};
+    if (self.catalogue)
+      caf::anon_send_exit(self.catalogue, caf::exit_reason::user_shutdown);
+    self.catalogue = catalog_actor{};
+  }
+  self.http.reset();  // cancels calls: their actors end
+  self.actors.reset();
+  self.front.reset();
+  self.server.reset();
+  self.disk.reset();
+}
+
+std::uint16_t node::port() const noexcept {
+  return impl_->server ? impl_->server->port() : 0;
+}
+
+backend& node::inside() noexcept {
+  return *impl_->behind;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,45 @@
+#pragma once
+// The composition root: one process's disk, log, actors, HTTP server and client, put together and taken apart in order.
+// The only place that picks threads, clocks and disks.
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/gateway/backend.hpp"
+#include "runtime/host/config.hpp"
+
+namespace holdfast {
+
+class node {
+public:
+  struct options {
+    node_config config;
+    environment env;
+    bool development = false;  ///< tools may reach loopback
+    std::string version;
+  };
+
+  explicit node(options opts);
+  ~node();  ///< stops
+  node(const node&) = delete;
+  node& operator=(const node&) = delete;
+
+  /// Opens the data folder, recovers, starts the actors and listens. Errors say what to do.
+  status start();
+  /// Refuses new requests, lets those in flight end for at most that long, then stops everything.
+  void stop(std::chrono::milliseconds limit);
+
+  std::uint16_t port() const noexcept;
+  /// For what runs inside the process: `dev` applies definitions through it.
+  backend& inside() noexcept;
+
+private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,39 @@
+#pragma once
+// Clients that wait for an answer, by number: closures stay here, only numbers go into shards (DESIGN §3).
+
+#include <array>
+#include <atomic>
+#include <mutex>
+#include <unordered_map>
+
+#include "runtime/gateway/backend.hpp"
+
+namespace holdfast {
+
+/// Thread-safe.
+class request_table {
+public:
+  explicit request_table(std::uint32_t node) : node_(node) {}
+
+  request_ref add(answer_function tell, bool until_end);
+  /// Answers on the calling thread. Unknown numbers are ignored: their client was answered.
+  void tell(const request_ref& to, answer what);
+  std::size_t size() const;
+
+private:
+  struct waiting {
+    answer_function tell;
+    bool until_end = false;
+  };
+  struct part {
+    mutable std::mutex mutex;
+    std::unordered_map<std::uint64_t, waiting> requests;
+  };
+  static constexpr std::size_t part_count = 16;
+
+  std::uint32_t node_;
+  std::atomic<std::uint64_t> next_{1};
+  std::array<part, part_count> parts_;
+};
+
+}  // namespace holdfast

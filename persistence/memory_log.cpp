@@ -1,0 +1,247 @@
+#include "persistence/memory_log.hpp"
+
+#include <optional>
+#include <utility>
+
+#include "persistence/keys.hpp"
+#include "persistence/memory_store.hpp"
+
+namespace holdfast {
+
+namespace {
+
+// Value of keys::log_state: term and index, 8 bytes each, little-endian.
+constexpr std::size_t log_state_bytes = 16;
+
+void append(std::string& out, std::uint64_t number) {
+  for (int shift = 0; shift < 64; shift += 8)
+    out += static_cast<char>(static_cast<std::uint8_t>(number >> shift));
+}
+
+std::uint64_t number_at(std::string_view bytes, std::size_t at) {
+  std::uint64_t number = 0;
+  for (std::size_t i = 8; i-- > 0;)
+    number = number << 8 | static_cast<std::uint8_t>(bytes[at + i]);
+  return number;
+}
+
+std::string log_state_value(std::uint64_t term, std::uint64_t index) {
+  std::string out;
+  out.reserve(log_state_bytes);
+  append(out, term);
+  append(out, index);
+  return out;
+}
+
+std::string of_group(group_id group) { return "group " + std::to_string(group); }
+
+}  // namespace
+
+memory_log::memory_log(store& target, state_machine& machine, commit_listener& listener)
+  : store_(target), machine_(machine), listener_(listener) {}
+
+status memory_log::propose(group_id group, std::uint64_t term,
+                           std::shared_ptr<const turn_record> record) {
+  HOLDFAST_ASSERT(record, "a proposal without a record");
+  if (!leads(group, term))
+    return error{errc::not_leader, of_group(group)};
+  const auto decided = on_propose ? on_propose(group, *record) : errc::ok;
+  const std::scoped_lock lock(mutex_);
+  if (decided != errc::ok) {
+    if (decided == errc::overloaded)
+      ++count_.refused;
+    return error{decided, of_group(group)};
+  }
+  const auto found = groups_.find(group);
+  if (found == groups_.end() || !found->second.leading || found->second.term != term)
+    return error{errc::not_leader, of_group(group)};
+  found->second.waiting.push_back(std::move(record));
+  return ok_status();
+}
+
+bool memory_log::leads(group_id group, std::uint64_t term) const noexcept {
+  const std::scoped_lock lock(mutex_);
+  const auto found = groups_.find(group);
+  return found != groups_.end() && found->second.leading && found->second.term == term;
+}
+
+commit_log::counters memory_log::count() const noexcept {
+  const std::scoped_lock lock(mutex_);
+  return count_;
+}
+
+std::size_t memory_log::queued() const noexcept {
+  const std::scoped_lock lock(mutex_);
+  std::size_t sum = 0;
+  for (const auto& [group, state] : groups_)
+    sum += state.waiting.size();
+  return sum;
+}
+
+std::size_t memory_log::queued(group_id group) const noexcept {
+  const std::scoped_lock lock(mutex_);
+  const auto found = groups_.find(group);
+  return found == groups_.end() ? 0 : found->second.waiting.size();
+}
+
+result<memory_log::group_state> memory_log::load(group_id group) const {
+  auto stored = store_.get(family::meta, keys::log_state(group));
+  if (!stored)
+    return stored.error();
+  group_state state;
+  if (*stored) {
+    if ((*stored)->size() != log_state_bytes)
+      return error{errc::corrupt, "log state of " + of_group(group)};
+    state.term = number_at(**stored, 0);
+    state.index = number_at(**stored, 8);
+  }
+  return state;
+}
+
+result<std::uint64_t> memory_log::lead(group_id group) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (failed_.code != errc::ok)
+      return failed_;
+    const auto found = groups_.find(group);
+    HOLDFAST_ASSERT(found == groups_.end() || !found->second.leading,
+                    "lead of a group that is led already: depose it first");
+  }
+  auto state = load(group);
+  if (!state)
+    return fail(state.error());
+  state->term += 1;
+  state->leading = true;
+  const auto term = state->term;
+  write_set writes;
+  writes.put(family::meta, keys::log_state(group), log_state_value(term, state->index));
+  if (auto written = store_.write(writes, true); !written)
+    return fail(written.error());
+  {
+    const std::scoped_lock lock(mutex_);
+    groups_[group] = std::move(*state);
+    ++count_.groups;
+    count_.bytes += writes.bytes();
+  }
+  listener_.leading(group, term);
+  return term;
+}
+
+result<std::size_t> memory_log::step(std::size_t max_records_per_group) {
+  std::optional<group_id> next;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (failed_.code != errc::ok)
+      return failed_;
+    for (const auto& [group, state] : groups_) {
+      if (state.waiting.empty())
+        continue;
+      if (!next)
+        next = group;  // when there is none behind the last one
+      if (group > last_stepped_) {
+        next = group;
+        break;
+      }
+    }
+    if (!next)
+      return std::size_t{0};
+    last_stepped_ = *next;
+  }
+  return step_group(*next, max_records_per_group);
+}
+
+result<std::size_t> memory_log::step_group(group_id group, std::size_t max_records) {
+  HOLDFAST_ASSERT(max_records > 0, "a step of no records");
+  batch records;
+  std::uint64_t term = 0;
+  std::uint64_t index = 0;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (failed_.code != errc::ok)
+      return failed_;
+    const auto found = groups_.find(group);
+    if (found == groups_.end() || found->second.waiting.empty())
+      return std::size_t{0};
+    auto& waiting = found->second.waiting;
+    for (; !waiting.empty() && records.size() < max_records; waiting.pop_front())
+      records.push_back(std::move(waiting.front()));
+    term = found->second.term;
+    index = found->second.index + 1;
+  }
+  if (auto committed = commit(group, term, index, records); !committed)
+    return committed.error();
+  const auto size = records.size();
+  listener_.committed(group, term, index, std::move(records));
+  return size;
+}
+
+result<std::size_t> memory_log::drain(std::size_t max_records_per_group) {
+  for (std::size_t sum = 0;;) {
+    const auto stepped = step(max_records_per_group);
+    if (!stepped)
+      return stepped.error();
+    if (*stepped == 0)
+      return sum;
+    sum += *stepped;
+  }
+}
+
+status memory_log::commit(group_id group, std::uint64_t term, std::uint64_t index,
+                          const batch& records) {
+  write_set writes;
+  machine_.apply(store_, group, index, records, writes);
+  writes.put(family::meta, keys::log_state(group), log_state_value(term, index));
+  if (auto written = store_.write(writes, true); !written)
+    return fail(written.error());
+  const std::scoped_lock lock(mutex_);
+  groups_.at(group).index = index;
+  count_.records += records.size();
+  ++count_.groups;
+  count_.bytes += writes.bytes();
+  return ok_status();
+}
+
+error memory_log::fail(error why) {
+  const std::scoped_lock lock(mutex_);
+  groups_.clear();
+  failed_ = std::move(why);
+  return failed_;
+}
+
+status memory_log::depose(group_id group, bool apply_queued) {
+  batch rest;
+  std::uint64_t term = 0;
+  std::uint64_t index = 0;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (failed_.code != errc::ok)
+      return failed_;
+    const auto found = groups_.find(group);
+    if (found == groups_.end() || !found->second.leading)
+      return ok_status();
+    found->second.leading = false;
+    const auto waiting = std::exchange(found->second.waiting, {});
+    rest.assign(waiting.begin(), waiting.end());
+    term = found->second.term;
+    index = found->second.index + 1;
+  }
+  if (apply_queued && !rest.empty()) {
+    if (auto committed = commit(group, term, index, rest); !committed)
+      return committed;
+  }
+  listener_.lost(group, term, errc::unknown_outcome);
+  return ok_status();
+}
+
+void memory_log::crash() {
+  {
+    const std::scoped_lock lock(mutex_);
+    groups_.clear();
+    failed_ = {};
+    last_stepped_ = std::numeric_limits<group_id>::max();
+  }
+  if (auto* memory = dynamic_cast<memory_store*>(&store_))
+    memory->crash();
+}
+
+}  // namespace holdfast

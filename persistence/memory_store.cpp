@@ -1,0 +1,189 @@
+#include "persistence/memory_store.hpp"
+
+#include <utility>
+
+namespace holdfast {
+
+namespace {
+
+using table = memory_store::table;
+
+std::size_t at(family in) { return static_cast<std::size_t>(in); }
+
+// A table that does not change while this lives. Let go of under the mutex, so that the store, which changes a table
+// in place once nobody else holds it, comes after the last read.
+class pinned {
+public:
+  pinned(std::shared_ptr<std::mutex> mutex, std::shared_ptr<const table> held)
+    : mutex_(std::move(mutex)), table_(std::move(held)) {}
+  ~pinned() {
+    const std::scoped_lock lock(*mutex_);
+    table_.reset();
+  }
+  pinned(const pinned&) = delete;
+  pinned& operator=(const pinned&) = delete;
+  const table& operator*() const { return *table_; }
+
+private:
+  std::shared_ptr<std::mutex> mutex_;
+  std::shared_ptr<const table> table_;
+};
+
+class memory_cursor final : public cursor {
+public:
+  memory_cursor(std::shared_ptr<const pinned> held, std::string_view lower, std::string_view upper,
+                bool descending)
+    : held_(std::move(held)), descending_(descending) {
+    const table& rows = **held_;
+    first_ = rows.lower_bound(lower);
+    last_ = lower < upper ? rows.lower_bound(upper) : first_;
+  }
+
+  bool valid() const override { return first_ != last_; }
+  std::string_view key() const override { return row().first; }
+  std::string_view value() const override { return row().second.value; }
+  void next() override {
+    HOLDFAST_ASSERT(valid(), "a cursor moved beyond its end");
+    if (descending_)
+      --last_;
+    else
+      ++first_;
+  }
+  status state() const override { return ok_status(); }
+
+private:
+  const table::value_type& row() const {
+    HOLDFAST_ASSERT(valid(), "a cursor read beyond its end");
+    return descending_ ? *std::prev(last_) : *first_;
+  }
+
+  std::shared_ptr<const pinned> held_;
+  table::const_iterator first_;  // what remains: [first_, last_)
+  table::const_iterator last_;
+  bool descending_;
+};
+
+class memory_snapshot final : public reader {
+public:
+  memory_snapshot(const std::shared_ptr<std::mutex>& mutex, const memory_store::tables& now) {
+    for (std::size_t i = 0; i < family_count; ++i)
+      held_[i] = std::make_shared<pinned>(mutex, now[i]);
+  }
+
+  result<std::optional<std::string>> get(family in, std::string_view key) const override {
+    const table& rows = **held_[at(in)];
+    const auto found = rows.find(key);
+    if (found == rows.end())
+      return std::optional<std::string>{};
+    return std::optional(found->second.value);
+  }
+
+  std::unique_ptr<cursor> scan(family in, std::string_view lower, std::string_view upper,
+                               bool descending) const override {
+    return std::make_unique<memory_cursor>(held_[at(in)], lower, upper, descending);
+  }
+
+private:
+  std::array<std::shared_ptr<const pinned>, family_count> held_;
+};
+
+}  // namespace
+
+memory_store::memory_store() : mutex_(std::make_shared<std::mutex>()) {
+  for (auto& rows : tables_)
+    rows = std::make_shared<table>();
+}
+
+result<std::optional<std::string>> memory_store::get(family in, std::string_view key) const {
+  const std::scoped_lock lock(*mutex_);
+  const auto& rows = *tables_[at(in)];
+  const auto found = rows.find(key);
+  if (found == rows.end())
+    return std::optional<std::string>{};
+  return std::optional(found->second.value);
+}
+
+std::unique_ptr<cursor> memory_store::scan(family in, std::string_view lower,
+                                           std::string_view upper, bool descending) const {
+  std::shared_ptr<const pinned> held;
+  {
+    const std::scoped_lock lock(*mutex_);
+    held = std::make_shared<pinned>(mutex_, tables_[at(in)]);
+  }
+  return std::make_unique<memory_cursor>(std::move(held), lower, upper, descending);
+}
+
+status memory_store::write(const write_set& writes, bool durable) {
+  const std::scoped_lock lock(*mutex_);
+  if (fail_next_ != errc::ok)
+    return error{std::exchange(fail_next_, errc::ok), "a write that was told to fail"};
+  for (const auto& op : writes.ops())
+    apply(op);
+  if (durable) {
+    unsynced_.clear();
+    ++durable_writes_;
+  }
+  return ok_status();
+}
+
+void memory_store::apply(const write_op& op) {
+  auto& rows = tables_[at(op.in)];
+  if (rows.use_count() > 1)
+    rows = std::make_shared<table>(*rows);
+  const auto found = rows->find(op.key);
+  const bool present = found != rows->end();
+  unsynced_.push_back({op.in, op.key, present ? std::optional(found->second) : std::nullopt});
+  switch (op.what) {
+    case write_op::kind::put:
+      if (present)
+        found->second = {op.value, found->second.puts + 1};
+      else
+        rows->emplace(op.key, cell{op.value, 1});
+      return;
+    case write_op::kind::single_erase:
+      HOLDFAST_ASSERT(!present || found->second.puts == 1,
+                      "single_erase of a key that was put more than once");
+      [[fallthrough]];
+    case write_op::kind::erase:
+      if (present)
+        rows->erase(found);
+      return;
+  }
+}
+
+std::unique_ptr<reader> memory_store::snapshot() const {
+  const std::scoped_lock lock(*mutex_);
+  return std::make_unique<memory_snapshot>(mutex_, tables_);
+}
+
+void memory_store::crash() {
+  const std::scoped_lock lock(*mutex_);
+  for (; !unsynced_.empty(); unsynced_.pop_back()) {
+    auto& [in, key, before] = unsynced_.back();
+    auto& rows = tables_[at(in)];
+    if (rows.use_count() > 1)
+      rows = std::make_shared<table>(*rows);
+    if (before)
+      rows->insert_or_assign(std::move(key), std::move(*before));
+    else
+      rows->erase(key);
+  }
+  fail_next_ = errc::ok;
+}
+
+void memory_store::fail_next_write(errc code) {
+  const std::scoped_lock lock(*mutex_);
+  fail_next_ = code;
+}
+
+std::size_t memory_store::size(family in) const {
+  const std::scoped_lock lock(*mutex_);
+  return tables_[at(in)]->size();
+}
+
+std::uint64_t memory_store::durable_writes() const {
+  const std::scoped_lock lock(*mutex_);
+  return durable_writes_;
+}
+
+}  // namespace holdfast

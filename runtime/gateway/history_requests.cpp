@@ -1,0 +1,138 @@
+// GET …/{key}/history and GET /v1/runs/{id}/history.
+
+#include "runtime/gateway/requests.hpp"
+
+#include <algorithm>
+
+#include "runtime/gateway/documents.hpp"
+#include "runtime/gateway/fact_walk.hpp"
+#include "runtime/gateway/history.hpp"
+#include "runtime/gateway/lookup.hpp"
+#include "runtime/gateway/paging.hpp"
+
+namespace holdfast {
+
+namespace {
+
+struct history_query {
+  agent_name agent;
+  seq_no from = 1;          ///< inclusive
+  seq_no last = UINT64_MAX; ///< the record of this fact is the last that is read
+  run_id run;               ///< only this one's; empty: all
+  page_request page;
+};
+
+void answer_history(const answering& reply, const history_query& query) {
+  auto& node = reply.at().node;
+  const auto& records = node.records();
+  const group_id group = group_of(query.agent, node.partitions());
+  const auto begin = begin_of_run_at(records, group, query.agent, query.from);
+  if (!begin)
+    return reply.refuse(begin.error());
+  list_writer list;
+  std::string next;
+  std::size_t taken = 0;
+  std::size_t scanned = 0;
+  run_tracker tracker;
+  fact_walk walk{records, group, query.agent, family::memory, *begin};
+  for (; walk.valid(); walk.next()) {
+    const auto& fact = walk.fact();
+    tracker.take(fact);
+    const bool asked = walk.seq() >= query.from && !history_kind(fact).empty()
+                       && (query.run.empty() || tracker.run_of(fact) == query.run);
+    if (walk.seq() >= query.from)
+      ++scanned;
+    if ((asked && taken == query.page.limit) || scanned > reply.at().opts.scanned_max) {
+      next = make_cursor(cursor_kind::number, position_of(walk.seq()));
+      break;
+    }
+    if (asked) {
+      write_history_item(list.item(), query.agent, walk.seq(), walk.at(), fact, tracker);
+      ++taken;
+    }
+    if (walk.ends_record()) {
+      tracker.end_record();
+      if (walk.seq() >= query.last)
+        break;
+    }
+  }
+  if (const auto walked = walk.state(); !walked)
+    return reply.refuse(walked.error());
+  reply.document(list.finish(next));
+}
+
+/// `from`, `cursor`, `limit`. Nothing when the refusal is sent.
+bool read_range(const call& c, const query_reader& query, history_query& out) {
+  auto page = page_of(query, cursor_kind::number);
+  if (!page) {
+    c.reply.refuse(page.error());
+    return false;
+  }
+  const auto from = query.number("from");
+  if (!from) {
+    c.reply.refuse(from.error());
+    return false;
+  }
+  out.page = std::move(*page);
+  if (*from)
+    out.from = std::max<seq_no>(**from, 1);
+  if (const auto after = number_at(out.page.after))
+    out.from = std::max<seq_no>(*after, 1);
+  return true;
+}
+
+void narrow_to(history_query& query, const run_summary& run) {
+  query.run = run.id;
+  query.from = std::max({query.from, run.event_seq, run.retry_of.empty() ? seq_no{1} : run.started_seq});
+  if (run.ended_seq != 0)
+    query.last = run.ended_seq;
+}
+
+}  // namespace
+
+void get_agent_history(call&& c) {
+  const auto name = c.agent();
+  if (!name)
+    return c.reply.refuse(name.error());
+  if (const auto state = find_agent(c.node(), *name); !state)
+    return c.reply.refuse(state.error());
+  const auto query = c.query();
+  if (!query)
+    return c.reply.refuse(query.error());
+  history_query wanted;
+  wanted.agent = *name;
+  if (!read_range(c, *query, wanted))
+    return;
+  if (const auto text = query->text("run"); !text.empty()) {
+    const auto id = parse_run_id(text);
+    if (!id)
+      return c.reply.refuse(error{errc::malformed, "`run` is a run id such as run_0abc…"});
+    const auto run = find_run(c.node(), *id);
+    if (!run)
+      return c.reply.refuse(run.error());
+    if (run->summary.agent != *name)
+      return c.reply.refuse(error{errc::not_found, to_string(*id) + " is not a run of " + to_string(*name)});
+    narrow_to(wanted, run->summary);
+  }
+  c.at().offload([reply = c.reply, wanted = std::move(wanted)] { answer_history(reply, wanted); });
+}
+
+void get_run_history(call&& c) {
+  const auto id = run_of(c, 0);
+  if (!id)
+    return c.reply.refuse(id.error());
+  const auto run = find_run(c.node(), *id);
+  if (!run)
+    return c.reply.refuse(run.error());
+  const auto query = c.query();
+  if (!query)
+    return c.reply.refuse(query.error());
+  history_query wanted;
+  wanted.agent = run->summary.agent;
+  if (!read_range(c, *query, wanted))
+    return;
+  narrow_to(wanted, run->summary);
+  c.at().offload([reply = c.reply, wanted = std::move(wanted)] { answer_history(reply, wanted); });
+}
+
+}  // namespace holdfast

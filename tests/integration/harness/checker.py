@@ -1,0 +1,201 @@
+"""The checker: compares what was seen outside the node with what the node says after its last restart.
+
+It knows four promises (DESIGN §1: P1, P2, P3/P4, P7) and nothing of the inside: acknowledgements that clients got, calls
+that the sink and the model got, events that stream readers got, against the public HTTP interface.
+"""
+import json
+from collections import Counter, defaultdict
+
+from . import sse
+from .client import Unreachable, agent_path, quote
+from .shop import SEQUENCE, is_parallel
+
+PROMISES = ("acknowledged events lost", "events processed twice", "effects of class write performed twice",
+            "idempotent calls repeated under another key", "finished model calls repeated",
+            "finished tool calls repeated", "streams contradicted", "runs gone wrong", "processes ended by themselves")
+
+
+class Report:
+    def __init__(self):
+        self.broken = defaultdict(list)  # promise → what happened
+        self.counts = Counter()
+
+    def break_promise(self, promise, what):
+        assert promise in PROMISES, promise
+        self.broken[promise].append(what)
+
+    def total(self):
+        return sum(len(one) for one in self.broken.values())
+
+    def merge(self, other):
+        for promise, found in other.broken.items():
+            self.broken[promise] += found
+        self.counts.update(other.counts)
+
+    def lines(self):
+        out = [f"  {count:7d}  {name}" for name, count in self.counts.items()]
+        out += [f"  {len(self.broken[promise]):7d}  {promise}" for promise in PROMISES]
+        for promise in PROMISES:
+            out += [f"  BROKEN {promise}: {what}" for what in self.broken[promise][:5]]
+        return out
+
+    def __str__(self):
+        return "\n".join(self.lines())
+
+
+def check_calls(ledger, report):
+    """Effects, by what the sink and the model saw. A call that comes after a later one of the same run was finished
+    and is repeated: the later one was declared by the record that holds the outcome of the first."""
+    keys = {}
+    for order in ledger.orders():
+        place = SEQUENCE[is_parallel(order)]
+        entries = ledger.of(order)
+        latest, latest_stage = -1, ""
+        seen = Counter()
+        key_of = {}
+        for one in entries:
+            if one.stage not in place:
+                report.break_promise("runs gone wrong", f"{order}: call {one.number} is at stage {one.stage}, which it has not")
+                continue
+            at = place[one.stage]
+            if at < latest:
+                kind = "model" if one.kind == "model" else "tool"
+                report.break_promise(f"finished {kind} calls repeated",
+                                     f"{order}: {one.stage} (call {one.number}) after {latest_stage}")
+            elif at > latest:
+                latest, latest_stage = at, one.stage
+            if one.kind == "end":
+                continue
+            report.counts[f"{one.kind} calls"] += 1
+            seen[one.stage] += 1
+            if seen[one.stage] > 1:
+                report.counts[f"{one.kind} calls made again, unfinished before"] += 1
+            first = key_of.setdefault(one.stage, one.key)
+            if first != one.key and one.kind == "idempotent":
+                report.break_promise("idempotent calls repeated under another key", f"{order}: {first} and {one.key}")
+            if first != one.key and one.kind == "model":
+                report.break_promise("finished model calls repeated",
+                                     f"{order}: {one.stage} is asked with two conversations, an answer before it has changed")
+            if one.kind in ("idempotent", "write"):
+                if not one.key:
+                    report.break_promise("idempotent calls repeated under another key", f"{order}: {one.stage} without a key")
+                elif keys.setdefault(one.key, (order, one.stage)) != (order, one.stage):
+                    report.break_promise("idempotent calls repeated under another key",
+                                         f"{one.key} stands for {keys[one.key]} and {(order, one.stage)}")
+        performed = sum(1 for one in entries if one.kind == "write" and one.performed)
+        report.counts["writes performed"] += performed
+        if performed > 1:
+            report.break_promise("effects of class write performed twice", f"{order}: {performed} times")
+
+
+def check_runs(client, ledger, acks, report):
+    """Every acknowledged event is there, once, and its run came to its end."""
+    by_agent = defaultdict(dict)
+    for order, ack in acks.items():
+        by_agent[ack["agent"]][order] = ack
+    for agent, orders in by_agent.items():
+        runs = {}
+        known = client.get(f"/v1/runs?agent={quote(agent)}").status != 404
+        for run in client.items(f"/v1/runs?agent={quote(agent)}") if known else ():
+            if run["run_id"] in runs:
+                report.break_promise("events processed twice", f"{agent}: {run['run_id']} is listed twice")
+            runs[run["run_id"]] = run
+        wanted = {ack["run_id"]: order for order, ack in orders.items()}
+        for run_id in runs.keys() - wanted.keys():
+            report.break_promise("events processed twice", f"{agent}: {run_id} belongs to no event that was sent")
+        for run_id, order in wanted.items():
+            report.counts["events acknowledged"] += 1
+            run = runs.get(run_id)
+            if run is None:
+                report.break_promise("acknowledged events lost", f"{order}: {agent} has no {run_id}")
+                continue
+            if run["event_ids"] != [orders[order]["event_id"]]:
+                report.break_promise("events processed twice", f"{order}: {run_id} holds {run['event_ids']}")
+            check_run(client, ledger, order, run, report)
+
+
+def check_run(client, ledger, order, run, report):
+    if run["status"] != "completed":
+        report.break_promise("runs gone wrong", f"{order}: {run['run_id']} is {run['status']}: {run['error']}")
+        return
+    texts = {one.detail["text"] for one in ledger.of(order) if one.kind == "model"}
+    if run["output"] not in texts:
+        report.break_promise("runs gone wrong", f"{order}: its output was not said by the model: {run['output']!r}")
+    last = {stage for stage, at in SEQUENCE[is_parallel(order)].items()}
+    model_calls = sum(1 for stage in last if stage.startswith("model"))
+    finished = Counter()
+    for fact in client.items(f"/v1/runs/{run['run_id']}/history"):
+        if fact["kind"] in ("model_completed", "tool_completed") or (
+                fact["kind"] == "effect_reconciled" and fact["data"].get("resolved") == "succeeded"):
+            finished[fact["data"].get("effect_no")] += 1
+        report.counts["timers fired"] += fact["kind"] == "timer_fired"
+    for effect, times in finished.items():
+        if times != 1:
+            report.break_promise("finished tool calls repeated", f"{order}: effect {effect} has {times} outcomes")
+    if len(finished) != model_calls + 3:
+        report.break_promise("runs gone wrong", f"{order}: {len(finished)} finished effects, not {model_calls + 3}")
+    if run["usage"]["model_calls"] < model_calls:
+        report.break_promise("runs gone wrong", f"{order}: usage says {run['usage']}")
+
+
+def check_stream(order, run_id, seen, address, ledger, report):
+    """What a reader was shown over all its connections is what the stream shows from its beginning."""
+    report.counts["streams followed"] += 1
+    report.counts["stream events seen"] += len(seen)
+
+    def contradicted(what):
+        report.break_promise("streams contradicted", f"{order} {run_id}: {what}")
+
+    try:
+        whole = sse.Stream(address, f"/v1/runs/{run_id}/stream")
+        if whole.status != 200:
+            return contradicted(f"replay gives {whole.status} {whole.read_body()[:200]!r}")
+        full = list(whole)
+    except Unreachable as why:
+        return contradicted(f"the replay breaks off: {why}")
+    cursors = [one.id for one in seen]
+    if len(set(cursors)) != len(cursors):
+        return contradicted(f"shown twice: {[c for c, n in Counter(cursors).items() if n > 1][:3]}")
+    place = {one.id: i for i, one in enumerate(full)}
+    known = [place[c] for c in cursors if c in place]
+    if known != sorted(known):
+        return contradicted("shown in another order")
+    data_of = {one.id: (one.name, one.data) for one in full}
+    for one in seen:
+        if one.id in data_of and data_of[one.id] != (one.name, one.data):
+            return contradicted(f"cursor {one.id} was {one.name} {one.data} and is {data_of[one.id]}")
+
+    def steps(events):
+        return [(one.name, one.data) for one in events if one.name not in ("text.delta", "step.rewound")]
+
+    if steps(seen) != steps(full):
+        here, there = steps(seen), steps(full)
+        missing = [one for one in there if one not in here][:2]
+        extra = [one for one in here if one not in there][:2]
+        return contradicted(f"missed {missing}, shown besides {extra}")
+    try:
+        shown, true = sse.texts_of(seen), sse.texts_of(full)
+    except sse.Contradiction as why:
+        return contradicted(str(why))
+    if shown != true:
+        return contradicted(f"texts {shown} and {true}")
+    said = {one.detail["text"] for one in ledger.of(order) if one.kind == "model"}
+    for step, text in true.items():
+        if text not in said:
+            return contradicted(f"step {step} shows {text!r}, which the model never said")
+    report.counts["rewinds shown"] += sum(1 for one in seen if one.name == "step.rewound")
+
+
+def check_acks(client, acks, bodies, report):
+    """Repeating an acknowledged request joins the first."""
+    for order, ack in acks.items():
+        answer = client.post(agent_path(ack["agent"], "/events"), bodies[order], headers={"Idempotency-Key": order})
+        report.counts["repeats joined"] += 1
+        if answer.status not in (200, 202) or answer.headers.get("Idempotent-Replayed") != "true":
+            report.break_promise("acknowledged events lost", f"{order}: a repeat is new: {answer!r}")
+        elif answer.json()["run_id"] != ack["run_id"]:
+            report.break_promise("events processed twice", f"{order}: a repeat is {answer.json()['run_id']}, not {ack['run_id']}")
+
+
+def dump(report):
+    return json.dumps({"counts": report.counts, "broken": report.broken}, indent=1)

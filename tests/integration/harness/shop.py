@@ -1,0 +1,153 @@
+"""The workload of the crash tests: orders that a model works on with a read, an idempotent and a write tool.
+
+Every order is the business of one run. Its steps, in order, are its stages; in a `parallel` order the model asks for
+the first two tools at once. The model never says the same twice: every answer carries its own number, so that a text
+put together from two attempts shows.
+"""
+import hashlib
+import json
+import threading
+
+from .model import stream_answer
+from .server import Server, pause
+
+TOOLS = {"look_up": "read", "charge": "idempotent", "ship": "write"}
+
+SEQUENCE = {  # stage → place; equal places may come in any order
+    False: {"model-1": 0, "look_up": 1, "model-2": 2, "charge": 3, "model-3": 4, "ship": 5, "model-4": 6, "end": 7},
+    True: {"model-1": 0, "look_up": 1, "charge": 1, "model-2": 2, "ship": 3, "model-3": 4, "end": 5},
+}
+
+
+def is_parallel(order):
+    return order.startswith("p")
+
+
+def refuses_first(order):
+    """Whether the sink refuses the first charge (503) and the first shipping (429) of this order: retry timers."""
+    return int(hashlib.sha256(order.encode()).hexdigest()[:4], 16) % 2 == 0
+
+
+class Shop(Server):
+    """The sink: GET /orders/ID (read), POST /orders/ID/charge (idempotent), POST /orders/ID/ship (write)."""
+
+    def __init__(self, ledger, refuses=refuses_first, seconds=0.005):
+        self.ledger = ledger
+        self.refuses = refuses
+        self.seconds = seconds
+        self._lock = threading.Lock()
+        self._refused = set()
+        super().__init__()
+
+    def serve(self, request):
+        parts = request.path.strip("/").split("/")
+        order = parts[1] if len(parts) > 1 else ""
+        stage = parts[2] if len(parts) > 2 else "look_up"
+        if parts[0] != "orders" or stage not in TOOLS:
+            return request.answer(404, b'{"error": "no such path"}')
+        refuse = False
+        if stage != "look_up" and self.refuses(order):
+            with self._lock:
+                refuse = (order, stage) not in self._refused
+                self._refused.add((order, stage))
+        status = {"charge": 503, "ship": 429}[stage] if refuse else 200
+        self.ledger.note(TOOLS[stage], stage, order, key=request.key, performed=not refuse, status=status)
+        if refuse:
+            return request.answer(status, b'{"error": "not now"}', headers=[("Retry-After", "0")])
+        pause(self.seconds)
+        request.answer(200, json.dumps({"order": order, "done": stage}).encode())
+
+    def shipped(self, order):
+        return any(one.performed for one in self.ledger.of(order) if one.kind == "write")
+
+
+class Clerk(Server):
+    """The model, OpenAI-compatible and streaming. Reads the order from the conversation and asks for the next tool."""
+
+    def __init__(self, ledger, pieces=4, seconds=0.004):
+        self.ledger = ledger
+        self.pieces = pieces
+        self.seconds = seconds
+        self._lock = threading.Lock()
+        self._number = 0
+        super().__init__()
+
+    @staticmethod
+    def read(body):
+        """The order, the names of the tools whose results are there, and which model call this is."""
+        order, results, calls = None, [], 1
+        names = {}
+        for message in body["messages"]:
+            if message["role"] == "user":
+                order, results, calls = json.loads(message["content"])["order"], [], 1
+            elif message["role"] == "assistant":
+                calls += 1
+                for call in message.get("tool_calls") or ():
+                    names[call["id"]] = call["function"]["name"]
+            elif message["role"] == "tool":
+                results.append(names[message["tool_call_id"]])
+        return order, results, calls
+
+    @staticmethod
+    def wanted(order, results):
+        if not results:
+            return ["look_up", "charge"] if is_parallel(order) else ["look_up"]
+        if "charge" not in results:
+            return ["charge"]
+        return [] if "ship" in results else ["ship"]
+
+    def serve(self, request):
+        body = json.loads(request.body)
+        order, results, call = self.read(body)
+        with self._lock:
+            self._number += 1
+            number = self._number
+        tools = self.wanted(order, results)
+        text = f"[{number}] order {order}, step {call}: " + (", then ".join(tools) or "all is done") + f" [{number}]"
+        digest = hashlib.sha256(request.body).hexdigest()
+        entry = self.ledger.note("model", f"model-{call}", order, key=digest, detail={"text": text, "number": number})
+        calls = [(f"call_{order}_{call}_{i}", name, {"id": order}) for i, name in enumerate(tools)]
+        stream_answer(request, text, calls, self.pieces, self.seconds)
+        entry.performed = True
+
+
+def node_settings(clerk):
+    return f"""
+node: n1
+log: {{ level: info, format: text }}
+models:
+  primary: {{ provider: openai, base_url: "http://{clerk.address}/v1", model: clerk, price: {{ input: "1", output: "2" }} }}
+"""
+
+
+def definition(shop):
+    return f"""
+kind: agent
+type: fulfilment
+description: Ships what was ordered.
+behaviour: llm
+model: {{ use: [primary], temperature: 0, max_output_tokens: 200 }}
+instructions: Look the order up, charge it, ship it.
+input: .data
+tools:
+  - name: look_up
+    description: Look an order up.
+    input: {{ type: object, properties: {{ id: {{ type: string }} }}, required: [id] }}
+    http: {{ method: GET, url: "http://{shop.address}/orders/{{id}}", timeout: 20s }}
+    retry: {{ attempts: 100, backoff: 20ms, max_backoff: 50ms }}
+  - name: charge
+    description: Charge it.
+    input: {{ type: object, properties: {{ id: {{ type: string }} }}, required: [id] }}
+    http: {{ method: POST, url: "http://{shop.address}/orders/{{id}}/charge", timeout: 20s }}
+    effect: idempotent
+    retry: {{ attempts: 100, backoff: 20ms, max_backoff: 50ms }}
+  - name: ship
+    description: Ship it.
+    input: {{ type: object, properties: {{ id: {{ type: string }} }}, required: [id] }}
+    http: {{ method: POST, url: "http://{shop.address}/orders/{{id}}/ship", timeout: 20s }}
+    effect: write
+    retry: {{ attempts: 100, backoff: 20ms, max_backoff: 50ms }}
+limits: {{ steps: 50, wall: 1h, mailbox: 1000 }}
+memory: {{ scope: run }}
+egress: {{ allow: ["{shop.address}"] }}
+"""

@@ -1,0 +1,27 @@
+#pragma once
+// The values whose bytes tests/golden pins. Written out, so that a value stays what it is when a
+// struct gets a new member: what is pinned must stay readable as exactly this.
+
+#include <vector>
+
+#include "schemas/codec.hpp"
+
+namespace holdfast::test {
+
+/// One of each, in the order of the variant.
+std::vector<fact> golden_facts();
+
+turn_record golden_record();
+entry golden_entry();
+agent_state golden_agent_state();
+partition_state golden_partition_state();
+run_summary golden_run_summary();
+mailbox_entry golden_mailbox_entry();
+outbox_message golden_outbox_message();
+idempotency_recorded golden_idempotency();
+codec::forked_agent golden_forked_agent();
+codec::stamped<event_routed> golden_event_routed();
+codec::stamped<dead_lettered> golden_dead_letter();
+codec::stamped<definition_applied> golden_definition();
+
+}  // namespace holdfast::test

@@ -1,0 +1,235 @@
+#include "tools/holdfast/server_verbs.hpp"
+
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "cluster/node.hpp"
+#include "persistence/keys.hpp"
+#include "persistence/kill_point.hpp"
+#include "persistence/rocksdb_store.hpp"
+#include "runtime/gateway/doctor.hpp"
+#include "runtime/host/log.hpp"
+#include "tools/holdfast/client.hpp"
+#include "tools/holdfast/definition_folder.hpp"
+#include "tools/holdfast/doctor_verb.hpp"
+#include "tools/holdfast/version.hpp"
+
+namespace holdfast {
+
+namespace {
+
+namespace fs = std::filesystem;
+using json = nlohmann::ordered_json;
+
+constexpr int exit_invalid = 2;
+constexpr int exit_not_started = 6;
+constexpr std::chrono::seconds drain_limit{20};
+
+/// SIGINT and SIGTERM as something to wait for. Made before any thread, so that none of them takes the signal.
+class stop_signals {
+public:
+  stop_signals() {
+    sigset_t wanted;
+    sigemptyset(&wanted);
+    sigaddset(&wanted, SIGINT);
+    sigaddset(&wanted, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &wanted, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+    file_ = ::signalfd(-1, &wanted, SFD_CLOEXEC);
+  }
+  ~stop_signals() { ::close(file_); }
+  stop_signals(const stop_signals&) = delete;
+  stop_signals& operator=(const stop_signals&) = delete;
+
+  /// True when one came within that time.
+  bool wait(int milliseconds) const {
+    pollfd one{file_, POLLIN, 0};
+    return ::poll(&one, 1, milliseconds) > 0;
+  }
+
+private:
+  int file_ = -1;
+};
+
+int report(const loaded_config& loaded) {
+  for (const auto& problem : loaded.problems)
+    std::fprintf(stderr, "holdfast: %s\n", to_string(problem).c_str());
+  return exit_invalid;
+}
+
+int refuse(const error& why) {
+  std::fprintf(stderr, "holdfast: %s\n", why.context.c_str());
+  return why.code == errc::schema || why.code == errc::malformed ? exit_invalid : exit_not_started;
+}
+
+void stop(node& running) {
+  std::fprintf(stderr, "holdfast: stopping\n");
+  ::sd_notify(0, "STOPPING=1");
+  running.stop(drain_limit);
+}
+
+std::string url_of(const node_config& config, std::uint16_t port) {
+  const bool v6 = config.http.host.find(':') != std::string::npos;
+  return "http://" + (v6 ? "[" + config.http.host + "]" : config.http.host) + ":" + std::to_string(port);
+}
+
+/// The definitions of a folder, kept current on a running node.
+class watched_folder {
+public:
+  watched_folder(fs::path folder, const std::string& server) : folder_(std::move(folder)), api_({server, {}, {}}) {}
+
+  /// Applies the folder when something in it changed since the last look. A folder that does not apply keeps the old
+  /// versions and says why. False: it was refused.
+  bool look() {
+    std::map<fs::path, fs::file_time_type> now;
+    std::error_code failed;
+    for (const auto& file : cli::definition_files_in(folder_))
+      now[file] = fs::last_write_time(file, failed);
+    if (seen_ == now)
+      return true;
+    const bool first = !seen_.has_value();
+    seen_ = now;
+    if (now.empty()) {
+      if (first)
+        std::fprintf(stderr, "holdfast: no definitions in %s yet; `holdfast init DIR` writes some to start with\n",
+                     folder_.c_str());
+      return true;
+    }
+    return apply(first);
+  }
+
+private:
+  bool apply(bool first) {
+    json files = json::array();
+    for (const auto& [file, at] : *seen_) {
+      std::ifstream in{file, std::ios::binary};
+      files.push_back({{"name", file.string()}, {"text", std::string{std::istreambuf_iterator<char>{in}, {}}}});
+    }
+    cli::api_request request{.method = "PUT", .path = cli::api_path{"/v1/definitions"}};
+    request.content_type = "application/vnd.holdfast.definitions+json";
+    try {
+      request.body = json{{"files", std::move(files)}}.dump();
+      const auto answer = api_.call(request).document();
+      for (const auto& item : answer.value("items", json::array()))
+        if (first || item.value("change", "") != "unchanged")
+          std::fprintf(stderr, "  %s/%s@%s %s\n", item.value("kind", "").c_str(), item.value("name", "").c_str(),
+                       item.value("version", json{}).dump().c_str(), item.value("change", "").c_str());
+      if (first)
+        print_examples(answer);
+      return true;
+    } catch (const cli::command_failure& why) {
+      std::fprintf(stderr, "holdfast: %s not applied: %s\n", folder_.c_str(), why.message.c_str());
+      for (const auto& detail : why.details)
+        std::fprintf(stderr, "  %s\n", detail.c_str());
+    } catch (const json::exception& why) {
+      std::fprintf(stderr, "holdfast: %s not applied: %s\n", folder_.c_str(), why.what());
+    }
+    return false;
+  }
+
+  void print_examples(const json& answer) const {
+    for (const auto& item : answer.value("items", json::array()))
+      if (item.value("kind", "") == "agent")
+        std::fprintf(stderr, "  curl -sS '%s/v1/agents/%s/demo/events?wait=30s' -H 'Content-Type: application/json' -d '{\"data\":{}}'\n",
+                     api_.server().c_str(), item.value("name", "").c_str());
+  }
+
+  fs::path folder_;
+  cli::api_client api_;
+  std::optional<std::map<fs::path, fs::file_time_type>> seen_;
+};
+
+/// A folder that is gone with the process.
+class temporary_folder {
+public:
+  temporary_folder() {
+    std::string name = (fs::temp_directory_path() / "holdfast-dev-XXXXXX").string();
+    path_ = ::mkdtemp(name.data()) != nullptr ? fs::path{name} : fs::path{};
+  }
+  ~temporary_folder() {
+    std::error_code ignored;
+    if (!path_.empty())
+      fs::remove_all(path_, ignored);
+  }
+  temporary_folder(const temporary_folder&) = delete;
+  temporary_folder& operator=(const temporary_folder&) = delete;
+  const fs::path& path() const noexcept { return path_; }
+
+private:
+  fs::path path_;
+};
+
+}  // namespace
+
+int run_dev(const dev_options& options) {
+  const stop_signals signals;
+  arm_kill_points();
+  auto loaded = load_dev_config(options.dir, options.flags, process_environment());
+  if (!loaded)
+    return report(loaded);
+  log::open(options.flags.log_level ? loaded.config.log_level : "warn", loaded.config.log_format);
+  std::optional<temporary_folder> temporary;
+  if (loaded.config.data.empty()) {
+    temporary.emplace();
+    if (temporary->path().empty())
+      return refuse({errc::io_failure, "cannot make a temporary folder; give one with --data DIR"});
+    loaded.config.data = temporary->path();
+  }
+  node running{{loaded.config, loaded.env, true, cli::version_text()}};
+  if (auto started = running.start(); !started)
+    return refuse(started.error());
+  const auto url = url_of(loaded.config, running.port());
+  std::fprintf(stderr, "holdfast: listening on %s\n  data     %s%s\n  health   %s/readyz\n  openapi  %s/openapi.json\n", url.c_str(),
+               loaded.config.data.c_str(), temporary ? " (temporary; keep it with --data DIR)" : "", url.c_str(), url.c_str());
+  watched_folder folder{options.dir, url};
+  folder.look();
+  std::fprintf(stderr, "holdfast: ready; Ctrl-C stops\n");
+  ::sd_notify(0, "READY=1");
+  while (!signals.wait(500))
+    folder.look();
+  stop(running);
+  return 0;
+}
+
+int run_serve(const serve_options& options) {
+  const stop_signals signals;
+  arm_kill_points();
+  auto loaded = load_config(options.config ? std::optional<fs::path>{*options.config} : std::nullopt, options.flags,
+                            process_environment());
+  if (!loaded)
+    return report(loaded);
+  log::open(loaded.config.log_level, loaded.config.log_format);
+  if (loaded.config.data.empty())
+    return refuse({errc::schema, "`serve` needs a data folder: `data:` in the configuration, --data DIR or HOLDFAST_DATA"});
+  node running{{loaded.config, loaded.env, false, cli::version_text()}};
+  if (auto started = running.start(); !started)
+    return refuse(started.error());
+  std::fprintf(stderr, "holdfast: listening on %s\n", url_of(loaded.config, running.port()).c_str());
+  ::sd_notify(0, "READY=1");
+  while (!signals.wait(60'000)) {
+  }
+  stop(running);
+  return 0;
+}
+
+int doctor_folder(const std::string& dir, cli::console& output) {
+  auto opened = open_rocksdb({dir, 256ULL << 20, false, true});
+  if (!opened)
+    return refuse(opened.error());
+  const auto partitions = (*opened)->get(family::meta, keys::node("partitions"));
+  if (!partitions || !*partitions)
+    return refuse({errc::not_found, "the folder " + dir + " holds no holdfast data"});
+  const auto document = examine(**opened, static_cast<std::uint16_t>(std::stoul(**partitions)));
+  return static_cast<int>(cli::report_findings(json::parse(document), output));
+}
+
+}  // namespace holdfast
