@@ -118,6 +118,11 @@ struct model_call_state {
   model::scripted_answer script;
   std::size_t script_next = 0;
 
+  model_call_state() = default;
+  ~model_call_state() { call.cancel(); }  // nothing when it is over
+  model_call_state(const model_call_state&) = delete;
+  model_call_state& operator=(const model_call_state&) = delete;
+
   void flush(caf::event_based_actor* self) {
     if (text.empty())
       return;
@@ -240,7 +245,6 @@ caf::behavior model_call_behavior(caf::stateful_actor<model_call_state>* self, s
   state.services = std::move(services);
   state.order = std::move(order);
   state.shard = std::move(shard);
-  self->attach_functor([self](const caf::error&) { self->state.call.cancel(); });
   if (auto refused = state.start(self)) {
     state.report(self, std::move(*refused));
     return {};

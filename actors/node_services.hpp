@@ -81,6 +81,8 @@ struct node_services {
   std::function<void()> handler_leaves;
   /// A handler of this agent was running when the process before this one died.
   std::function<bool(const agent_name&)> is_suspect;
+  /// A shard leads and decides from now on.
+  std::function<void(group_id)> shard_started;
   /// A shard is over and must be started again from the log.
   std::function<void(group_id, errc)> shard_ended;
 };

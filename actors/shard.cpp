@@ -15,6 +15,15 @@ public:
   static inline constexpr const char* name = "holdfast.shard";
 
   explicit shard_state(shard_actor::pointer self) : self_(self) {}
+  /// Nothing of a shard outlives it. (CAF destroys the state before it runs attached functors.)
+  ~shard_state() override {
+    for (auto& [of, call] : effects_)
+      caf::anon_send_exit(call, caf::exit_reason::user_shutdown);
+    for (auto& [of, agent] : agents_)
+      caf::anon_send_exit(agent, caf::exit_reason::user_shutdown);
+  }
+  shard_state(const shard_state&) = delete;
+  shard_state& operator=(const shard_state&) = delete;
 
   void init(services_ptr services, group_id group, std::uint64_t term) {
     services_ = std::move(services);
@@ -87,6 +96,11 @@ public:
     self_->delayed_send(shard_actor{self_}, wait, atom::wake_v);
   }
 
+  void started() override {
+    if (services_->shard_started)
+      services_->shard_started(group_);
+  }
+
   void ended(errc why) override {
     services_->shard_ended(group_, why);
     self_->quit(caf::exit_reason::user_shutdown);
@@ -118,16 +132,6 @@ public:
     effect_done(agent, {effect.run, effect.no, effect.attempt, std::move(outcome)});
   }
 
-  void end() {
-    for (auto& [of, call] : effects_)
-      self_->send_exit(call, caf::exit_reason::user_shutdown);
-    for (auto& [of, agent] : agents_)
-      self_->send_exit(agent, caf::exit_reason::user_shutdown);
-    effects_.clear();
-    running_.clear();
-    agents_.clear();
-  }
-
   std::optional<shard_core> core;
 
 private:
@@ -153,7 +157,6 @@ shard_actor::behavior_type shard_behavior(shard_actor::stateful_pointer<shard_st
   auto& state = self->state;
   state.init(std::move(services), group, term);
   self->set_down_handler([self](const caf::down_msg& down) { self->state.actor_down(down); });
-  self->attach_functor([self](const caf::error&) { self->state.end(); });
   state.core->start();
   return {
     [self](atom::submit, submit_request& r) { self->state.core->submit(r.to, std::move(r.queued)); },

@@ -31,6 +31,11 @@ struct tool_call_state {
   std::vector<std::string> secrets;
   bool over = false;
 
+  tool_call_state() = default;
+  ~tool_call_state() { call.cancel(); }  // nothing when it is over
+  tool_call_state(const tool_call_state&) = delete;
+  tool_call_state& operator=(const tool_call_state&) = delete;
+
   /// Starts the call, or says why it is not made.
   std::optional<attempt_outcome> start(caf::event_based_actor* self) {
     auto request = prepare(*services, order);
@@ -101,10 +106,6 @@ caf::behavior tool_call_behavior(caf::stateful_actor<tool_call_state>* self, ser
     self->send(shard, atom::outcome_v, effect_report{s.order.agent, completed(s.order, std::move(outcome))});
     self->quit();
   };
-  self->attach_functor([self](const caf::error&) {
-    if (!self->state.over)
-      self->state.call.cancel();
-  });
   if (auto refused = state.start(self)) {
     report(std::move(*refused));
     return {};

@@ -122,7 +122,7 @@ struct node::impl : commit_listener {
   std::unique_ptr<gateway> front;
   std::unique_ptr<net::http_server> server;
   std::unique_ptr<ticker> ticks;
-  std::atomic<bool> ready{false};
+  std::atomic<std::size_t> shards_started{0};
   std::atomic<bool> draining{false};
   time_us started_at = 0;
 
@@ -222,6 +222,7 @@ void node::impl::fill_services() {
   s.handler_enters = [this](const agent_name& agent, const run_id& run) { handlers->enter(agent, run); };
   s.handler_leaves = [this] { handlers->leave(); };
   s.is_suspect = [this](const agent_name& agent) { return !suspects.empty() && suspects.contains(agent); };
+  s.shard_started = [this](group_id) { ++shards_started; };
   s.shard_ended = [this](group_id group, errc why) {
     log::error("shard-ended", {{"group", std::to_string(group)}, {"why", std::string{to_string(why)}}});
     shards.remove(group);
@@ -250,8 +251,9 @@ status node::impl::listen() {
 node_status node::impl::report() const {
   node_status out;
   out.draining = draining;
-  out.ready = ready && !draining;
-  out.why_not = draining ? "draining" : ready ? "" : "starting";
+  const bool started = shards_started >= services->partitions;
+  out.ready = started && !draining;
+  out.why_not = draining ? "draining" : started ? "" : "starting";
   out.node = opts.config.node;
   out.version = opts.version;
   out.started_at_us = static_cast<std::uint64_t>(started_at);
@@ -339,7 +341,6 @@ status node::start() {
   if (auto listening = self.listen(); !listening)
     return listening;
   self.ticks = std::make_unique<ticker>(std::chrono::milliseconds{200}, [&self] { self.front->tick(); });
-  self.ready = true;
   log::info("node-started", {{"node", self.opts.config.node},
                              {"port", std::to_string(self.server->port())},
                              {"partitions", std::to_string(self.services->partitions)}});

@@ -3,35 +3,12 @@
 #include <optional>
 #include <utility>
 
-#include "persistence/keys.hpp"
+#include "persistence/log_state.hpp"
 #include "persistence/memory_store.hpp"
 
 namespace holdfast {
 
 namespace {
-
-// Value of keys::log_state: term and index, 8 bytes each, little-endian.
-constexpr std::size_t log_state_bytes = 16;
-
-void append(std::string& out, std::uint64_t number) {
-  for (int shift = 0; shift < 64; shift += 8)
-    out += static_cast<char>(static_cast<std::uint8_t>(number >> shift));
-}
-
-std::uint64_t number_at(std::string_view bytes, std::size_t at) {
-  std::uint64_t number = 0;
-  for (std::size_t i = 8; i-- > 0;)
-    number = number << 8 | static_cast<std::uint8_t>(bytes[at + i]);
-  return number;
-}
-
-std::string log_state_value(std::uint64_t term, std::uint64_t index) {
-  std::string out;
-  out.reserve(log_state_bytes);
-  append(out, term);
-  append(out, index);
-  return out;
-}
 
 std::string of_group(group_id group) { return "group " + std::to_string(group); }
 
@@ -84,20 +61,6 @@ std::size_t memory_log::queued(group_id group) const noexcept {
   return found == groups_.end() ? 0 : found->second.waiting.size();
 }
 
-result<memory_log::group_state> memory_log::load(group_id group) const {
-  auto stored = store_.get(family::meta, keys::log_state(group));
-  if (!stored)
-    return stored.error();
-  group_state state;
-  if (*stored) {
-    if ((*stored)->size() != log_state_bytes)
-      return error{errc::corrupt, "log state of " + of_group(group)};
-    state.term = number_at(**stored, 0);
-    state.index = number_at(**stored, 8);
-  }
-  return state;
-}
-
 result<std::uint64_t> memory_log::lead(group_id group) {
   {
     const std::scoped_lock lock(mutex_);
@@ -107,19 +70,17 @@ result<std::uint64_t> memory_log::lead(group_id group) {
     HOLDFAST_ASSERT(found == groups_.end() || !found->second.leading,
                     "lead of a group that is led already: depose it first");
   }
-  auto state = load(group);
-  if (!state)
-    return fail(state.error());
-  state->term += 1;
-  state->leading = true;
-  const auto term = state->term;
+  auto stored = read_log_state(store_, group);
+  if (!stored)
+    return fail(stored.error());
+  const auto term = ++stored->term;
   write_set writes;
-  writes.put(family::meta, keys::log_state(group), log_state_value(term, state->index));
+  put_log_state(group, *stored, writes);
   if (auto written = store_.write(writes, true); !written)
     return fail(written.error());
   {
     const std::scoped_lock lock(mutex_);
-    groups_[group] = std::move(*state);
+    groups_[group] = {term, stored->applied, true, {}};
     ++count_.groups;
     count_.bytes += writes.bytes();
   }
@@ -190,7 +151,7 @@ status memory_log::commit(group_id group, std::uint64_t term, std::uint64_t inde
                           const batch& records) {
   write_set writes;
   machine_.apply(store_, group, index, records, writes);
-  writes.put(family::meta, keys::log_state(group), log_state_value(term, index));
+  put_log_state(group, {term, index}, writes);
   if (auto written = store_.write(writes, true); !written)
     return fail(written.error());
   const std::scoped_lock lock(mutex_);

@@ -64,7 +64,6 @@ private:
     queue waiting;
   };
 
-  result<group_state> load(group_id group) const;
   /// Applies and writes the records as this entry of the group.
   status commit(group_id group, std::uint64_t term, std::uint64_t index, const batch& records);
   error fail(error why);

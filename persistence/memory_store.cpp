@@ -132,9 +132,11 @@ void memory_store::apply(const write_op& op) {
     rows = std::make_shared<table>(*rows);
   const auto found = rows->find(op.key);
   const bool present = found != rows->end();
-  unsynced_.push_back({op.in, op.key, present ? std::optional(found->second) : std::nullopt});
+  auto& erased = erased_[at(op.in)];
+  unsynced_.push_back({op.in, op.key, present ? std::optional(found->second) : std::nullopt, erased.contains(op.key)});
   switch (op.what) {
     case write_op::kind::put:
+      erased.erase(op.key);
       if (present)
         found->second = {op.value, found->second.puts + 1};
       else
@@ -143,8 +145,12 @@ void memory_store::apply(const write_op& op) {
     case write_op::kind::single_erase:
       HOLDFAST_ASSERT(!present || found->second.puts == 1,
                       "single_erase of a key that was put more than once");
-      [[fallthrough]];
+      HOLDFAST_ASSERT(!erased.contains(op.key), "single_erase of a key that erase has erased");
+      if (present)
+        rows->erase(found);
+      return;
     case write_op::kind::erase:
+      erased.insert(op.key);
       if (present)
         rows->erase(found);
       return;
@@ -159,7 +165,11 @@ std::unique_ptr<reader> memory_store::snapshot() const {
 void memory_store::crash() {
   const std::scoped_lock lock(*mutex_);
   for (; !unsynced_.empty(); unsynced_.pop_back()) {
-    auto& [in, key, before] = unsynced_.back();
+    auto& [in, key, before, was_erased] = unsynced_.back();
+    if (was_erased)
+      erased_[at(in)].insert(key);
+    else
+      erased_[at(in)].erase(key);
     auto& rows = tables_[at(in)];
     if (rows.use_count() > 1)
       rows = std::make_shared<table>(*rows);

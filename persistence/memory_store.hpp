@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,8 +24,8 @@ public:
   result<std::optional<std::string>> get(family in, std::string_view key) const override;
   std::unique_ptr<cursor> scan(family in, std::string_view lower, std::string_view upper,
                                bool descending = false) const override;
-  /// Seen by reads at once. Aborts when `single_erase` meets a key that was put more than once since its last erase:
-  /// in RocksDB the older value could come back.
+  /// Seen by reads at once. Aborts when `single_erase` meets a key that was put more than once since its last erase (in
+  /// RocksDB the older value could come back), or that `erase` has erased (there, the next flush fails for good).
   status write(const write_set& writes, bool durable) override;
   std::unique_ptr<reader> snapshot() const override;
 
@@ -48,11 +49,13 @@ private:
     family in;
     std::string key;
     std::optional<cell> before;
+    bool was_erased;
   };
   void apply(const write_op& op);
 
   std::shared_ptr<std::mutex> mutex_;  // shared with the views, which let go of tables under it
   tables tables_;
+  std::array<std::set<std::string, std::less<>>, family_count> erased_;  // by `erase`, and not put since
   std::vector<undo> unsynced_;         // how to go back to the last durable write, newest last
   errc fail_next_ = errc::ok;
   std::uint64_t durable_writes_ = 0;

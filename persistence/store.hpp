@@ -49,7 +49,8 @@ public:
   void put(family in, std::string key, std::string value);
   /// For keys that may be written more than once.
   void erase(family in, std::string key);
-  /// Only for keys that are put exactly once in their life (RocksDB's SingleDelete; facts/storage.md §2).
+  /// Only for keys that are put exactly once in their life (RocksDB's SingleDelete; facts/storage.md §2), and never for
+  /// one that `erase` has erased: RocksDB would refuse every later flush.
   void single_erase(family in, std::string key);
   const std::vector<write_op>& ops() const noexcept { return ops_; }
   bool empty() const noexcept { return ops_.empty(); }

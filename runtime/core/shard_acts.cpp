@@ -100,6 +100,7 @@ void shard_core::act_on(const turn_record& record) {
     } else if (std::holds_alternative<leader_started>(f) && !started_) {
       started_ = true;
       load_ready();
+      host_.started();
     }
   }
   for (const auto& due : outbox_.take_due(host_.now()))

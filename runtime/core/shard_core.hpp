@@ -42,6 +42,8 @@ public:
   virtual void publish(std::shared_ptr<const turn_record> record) = 0;
   /// Calls `tick` at that time; an earlier wish replaces a later one.
   virtual void wake_at(time_us due) = 0;
+  /// The shard leads: from now on it decides.
+  virtual void started() {}
   /// The shard is over: its outcome is unknown to it, a new one loads from the log.
   virtual void ended(errc why) = 0;
 };

@@ -182,7 +182,7 @@ bool member_reader::flag(std::string_view name) {
 
 void member_reader::require(std::string_view name, std::string_view what) {
   const auto value = raw(name);
-  if (value.empty())
+  if (value.empty() || value == "null")
     note("/" + std::string{name}, "is missing: " + std::string{what});
 }
 

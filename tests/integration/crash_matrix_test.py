@@ -25,7 +25,7 @@ class CrashMatrix(unittest.TestCase):
         print("\nkill points:\n" + "\n".join(outcome.lines()), flush=True)
         self.assertEqual(outcome.report.total(), 0, str(outcome.report))
         self.assertEqual(outcome.silent, [], "kill points that the process lived through")
-        self.assertGreaterEqual(outcome.commits, 20)
+        self.assertGreaterEqual(outcome.commits, OPTIONS.cells or 20)
 
     def test_every_promise_holds_through_random_kills_under_load(self):
         outcome = crash.random_kills(OPTIONS.rounds, seed=OPTIONS.seed)

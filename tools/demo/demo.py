@@ -94,7 +94,7 @@ class Demo:
         self.node = subprocess.Popen([self.binary, "dev", self.definitions, "--data", os.path.join(self.folder, "data"),
                                       "--listen", f"127.0.0.1:{self.port}"],
                                      env=self.environment, stderr=log, stdout=log)
-        wait_for("the node", lambda: self.node.poll() is None and self.answers(self.url + "/readyz")
+        wait_for("the node", lambda: self.node.poll() is None and self.answers(self.url + "/v1/types/payment-recovery")
                  or self.node.poll() is not None)
         if self.node.poll() is not None:
             with open(log.name, encoding="utf-8") as text:

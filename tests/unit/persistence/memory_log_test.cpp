@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "persistence/keys.hpp"
+#include "persistence/log_state.hpp"
 #include "persistence/memory_store.hpp"
 
 using namespace holdfast;
@@ -255,14 +256,14 @@ TEST_CASE_FIXTURE(fixture, "memory_log: a crash keeps what was committed, and no
 TEST_CASE_FIXTURE(fixture, "memory_log: term and index survive in another log over the same store") {
   propose(1, lead(1), 1);
   step();
-  CHECK(log_state(1) == "\1\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0"s);
+  CHECK(log_state(1) == encode(holdfast::log_state{1, 1}));
   memory_log other(db, machine, owner);
   const auto term = other.lead(1);
   REQUIRE(term);
   CHECK(*term == 2);
-  CHECK(log_state(1) == "\2\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0"s);
+  CHECK(log_state(1) == encode(holdfast::log_state{2, 1}));
   db.crash();
-  CHECK(log_state(1) == "\2\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0"s);
+  CHECK(log_state(1) == encode(holdfast::log_state{2, 1}));
 }
 
 TEST_CASE_FIXTURE(fixture, "memory_log: a failed write ends the log until a crash") {

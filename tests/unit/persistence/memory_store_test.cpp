@@ -185,6 +185,22 @@ TEST_CASE("memory_store: single_erase of a key that was put twice aborts") {
   CHECK_FALSE(aborts([&] { static_cast<void>(db.write(writes, true)); }));
 }
 
+TEST_CASE("memory_store: single_erase of a key that erase has erased aborts, until it is put again") {
+  memory_store db;
+  put(db, "a", "1");
+  write_set erased;
+  erased.erase(family::journal, "a");
+  write_set single;
+  single.single_erase(family::journal, "a");
+  REQUIRE(db.write(erased, false));
+  CHECK(aborts([&] { static_cast<void>(db.write(single, true)); }));
+  db.crash();
+  CHECK_FALSE(aborts([&] { static_cast<void>(db.write(single, true)); }));
+  REQUIRE(db.write(erased, true));
+  put(db, "a", "2");
+  CHECK_FALSE(aborts([&] { static_cast<void>(db.write(single, true)); }));
+}
+
 TEST_CASE("memory_store: a crash takes back puts that would make a single_erase wrong") {
   memory_store db;
   put(db, "a", "1", true);

@@ -90,8 +90,9 @@ TEST_CASE("cloudevents: what is required is asked for by name") {
   const auto got = at.ask("POST", "/v1/events", R"({"specversion":"0.3","data":1})", structured);
   check_refused(at, got, 422, "schema");
   std::set<std::string> pointers;
-  for (const auto& one_error : got->body()["errors"])
-    pointers.insert(one_error["pointer"]);
+  const auto body = got->body();
+  for (const auto& problem : body["errors"])
+    pointers.insert(problem["pointer"]);
   CHECK(pointers == std::set<std::string>{"/id", "/source", "/type", "/specversion"});
   check_refused(at, at.ask("POST", "/v1/events", "1",
                            {{"ce-specversion", "1.0"}, {"ce-id", "1"}, {"Content-Type", "application/json"}}),
