@@ -54,7 +54,27 @@ struct agent_actor_state {
     context.jq = services->compile_with.jq;
     context.handler_enters = services->handler_enters;
     context.handler_leaves = services->handler_leaves;
-    return core->take(std::move(work.commands), context, *records);
+    try {
+      return core->take(work.commands, context, *records);
+    } catch (const std::exception& thrown) {
+      return quarantine(work.commands, context, thrown.what());
+    }
+  }
+
+  /// A decision that throws is a bug: the agent is held for a person to look at, and everybody who waits is told.
+  decided_turn quarantine(const std::vector<queued_command>& commands, const turn_context& context, std::string what) {
+    core->discarded();
+    const control hold{control_verb::quarantine, "holdfast", "internal error while deciding: " + what, {}, false};
+    auto turn = core->take({{hold, {}, false, {}, {}}}, context, *records);
+    turn.may_refuse = false;
+    for (const auto& one : commands) {
+      command_result told{one.from, one.until_end, one.inbound, {}, {}, {}};
+      told.refused = error{errc::internal, "internal error; the agent is quarantined, `holdfast agent why` says more"};
+      if (one.once)
+        told.once = one.once->scope;
+      turn.results.push_back(std::move(told));
+    }
+    return turn;
   }
 };
 

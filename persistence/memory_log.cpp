@@ -194,7 +194,25 @@ status memory_log::depose(group_id group, bool apply_queued) {
   return ok_status();
 }
 
-void memory_log::crash() {
+/// One entry for each group that has records queued.
+void memory_log::apply_unheard() {
+  std::map<group_id, group_state> before;
+  {
+    const std::scoped_lock lock(mutex_);
+    before = groups_;
+  }
+  for (const auto& [group, state] : before) {
+    if (state.waiting.empty())
+      continue;
+    const batch records(state.waiting.begin(), state.waiting.end());
+    if (!commit(group, state.term, state.index + 1, records))
+      return;
+  }
+}
+
+void memory_log::crash(bool apply_queued) {
+  if (apply_queued)
+    apply_unheard();
   {
     const std::scoped_lock lock(mutex_);
     groups_.clear();

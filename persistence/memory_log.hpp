@@ -51,8 +51,9 @@ public:
   /// `lost` with `unknown_outcome`. Nothing when the group is not led. Errors: those of the store.
   status depose(group_id group, bool apply_queued);
   /// A power cut: no group is led, nothing is queued, and a `memory_store` loses what was not synced. The listener
-  /// hears nothing. Counters go on.
-  void crash();
+  /// hears nothing. With `apply_queued` it came just after the write: what was queued is durable, and nobody was told.
+  /// Counters go on.
+  void crash(bool apply_queued = false);
 
 private:
   using queue = std::deque<std::shared_ptr<const turn_record>>;
@@ -66,6 +67,7 @@ private:
 
   /// Applies and writes the records as this entry of the group.
   status commit(group_id group, std::uint64_t term, std::uint64_t index, const batch& records);
+  void apply_unheard();
   error fail(error why);
 
   store& store_;

@@ -217,6 +217,11 @@ status check_families(const rocksdb_settings& settings, const std::string& path)
   return ok_status();
 }
 
+bool holds_store(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path + "/CURRENT", ignored);
+}
+
 /// Makes the folder, and its name durable in the one above.
 status make_folder(const std::filesystem::path& path) {
   std::error_code failed;
@@ -237,15 +242,31 @@ struct opened_db {
   handles families{};
 };
 
-rocksdb::Status open_db(const rocksdb_settings& settings, const rocksdb_options& options, opened_db& out) {
-  std::vector<rocksdb::ColumnFamilyHandle*> families;
+/// `create_missing_column_families` would rewrite and sync the options file for each family: most of the start's time.
+rocksdb::Status create_db(const rocksdb_settings& settings, const std::string& path, opened_db& out) {
+  auto families = settings.families;
+  const auto first = families.begin() + 1;
+  std::vector<rocksdb::ColumnFamilyHandle*> opened;
   rocksdb::DB* db = nullptr;
-  auto done = options.read_only
-                ? rocksdb::DB::OpenForReadOnly(settings.db, options.path, settings.families, &families, &db)
-                : rocksdb::DB::Open(settings.db, options.path, settings.families, &families, &db);
+  auto done = rocksdb::DB::Open(settings.db, path, {families.begin(), first}, &opened, &db);
+  if (!done.ok())
+    return done;
+  out.db.reset(db);
+  out.families[0] = opened[0];
+  done = db->CreateColumnFamilies({first, families.end()}, &opened);
+  std::copy(opened.begin(), opened.end(), out.families.begin() + 1);
+  return done;
+}
+
+rocksdb::Status open_db(const rocksdb_settings& settings, const rocksdb_options& options, opened_db& out) {
+  std::vector<rocksdb::ColumnFamilyHandle*> opened;
+  rocksdb::DB* db = nullptr;
+  const auto done =
+    options.read_only ? rocksdb::DB::OpenForReadOnly(settings.db, options.path, settings.families, &opened, &db)
+                      : rocksdb::DB::Open(settings.db, options.path, settings.families, &opened, &db);
   if (done.ok()) {
     out.db.reset(db);
-    std::copy(families.begin(), families.end(), out.families.begin());
+    std::copy(opened.begin(), opened.end(), out.families.begin());
   }
   return done;
 }
@@ -271,9 +292,7 @@ status open_checked(rocksdb_settings settings, const rocksdb_options& options, o
 }  // namespace
 
 result<std::unique_ptr<store>> open_rocksdb(const rocksdb_options& options) {
-  std::error_code ignored;
-  const bool exists = std::filesystem::exists(options.path + "/CURRENT", ignored);
-  if (!exists) {
+  if (!holds_store(options.path)) {
     if (!options.create_if_missing || options.read_only)
       return error{errc::not_found, "the folder " + options.path + " holds no holdfast data"};
     if (auto made = make_folder(options.path); !made)
@@ -283,13 +302,15 @@ result<std::unique_ptr<store>> open_rocksdb(const rocksdb_options& options) {
   if (!lock)
     return lock.error();
   auto settings = settings_for(options);
-  if (exists) {
+  opened_db opened;
+  if (holds_store(options.path)) {
     if (auto known = check_families(settings, options.path); !known)
       return known.error();
+    if (auto done = open_checked(std::move(settings), options, opened); !done)
+      return done.error();
+  } else if (const auto made = create_db(settings, options.path, opened); !made.ok()) {
+    return to_error(made, "make a store in " + options.path);
   }
-  opened_db opened;
-  if (auto done = open_checked(std::move(settings), options, opened); !done)
-    return done.error();
   auto out = std::make_unique<rocksdb_store>(std::move(*lock), std::move(opened.db), opened.families);
   if (auto checked = check_format(*out, options); !checked)
     return checked.error();

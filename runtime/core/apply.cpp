@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <algorithm>
+
 #include "persistence/keys.hpp"
 #include "runtime/core/evolve.hpp"
 #include "runtime/core/stored_records.hpp"
@@ -252,6 +254,8 @@ void fact_machine::apply_record(const reader& view, group_id group, const turn_r
     out.put(family::meta, keys::partition_state(group), codec::encode(load_partition(view, group)));
   if (record.agent.empty())
     return;
+  if (std::all_of(record.facts.begin(), record.facts.end(), is_partition_fact))
+    return;  // a message for the agent was taken and led to nothing
   agent_state& state = load(view, group, record.agent);
   const std::size_t first_op = out.ops().size();
   record_writer{view, group, record, state, out}.write();

@@ -140,7 +140,8 @@ result<decision> decide_one(turn_builder& turn, const complete_effect& cmd) {
     return decision{{}, {}, false, false};
   if (effect.phase == effect_phase::unknown)
     late_answer(turn, effect, cmd.outcome);
-  else if (effect.phase != effect_phase::started)
+  else if (effect.phase != effect_phase::started
+           && !(effect.phase == effect_phase::declared && effect.kind == effect_kind::agent))  // asked while held
     return decision{{}, {}, false, false};
   else if (cmd.outcome.status == outcome_status::succeeded)
     succeed(turn, effect, cmd.outcome);

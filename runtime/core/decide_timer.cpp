@@ -42,7 +42,8 @@ result<trigger> trigger_of(const turn_builder& turn, seq_no seq) {
     t.effect.name = reconciled->tool;
     t.effect.status = reconciled->resolved == resolution::succeeded ? outcome_status::succeeded : outcome_status::failed;
     t.effect.output = reconciled->output.empty() ? "null" : reconciled->output;
-    t.effect.error = reconciled_as_failed(reconciled->effect_no, reconciled->note);
+    if (reconciled->resolved == resolution::failed)
+      t.effect.error = reconciled_as_failed(reconciled->effect_no, reconciled->note);
   } else if (const auto* fired = std::get_if<timer_fired>(&*recorded)) {
     t.what = fired->kind == timer_kind::wait ? trigger::kind::awaited_timeout : trigger::kind::timer;
     t.tag = fired->tag;

@@ -248,27 +248,26 @@ void shard_core::fire_due_timers() {
   const auto from = keys::timer(options_.group, timers_from_, {}, 0);
   const auto to = keys::timers_until(options_.group, INT64_MAX);
   next_due_ = 0;
+  const auto wish = [&](time_us at) { next_due_ = next_due_ == 0 ? at : std::min(next_due_, at); };
   std::size_t fired = 0;
   bool pending = false;
   for (auto at = records_.scan(family::timer, from, to.upper); at->valid(); at->next()) {
     const auto key = keys::timer_of(at->key());
     HOLDFAST_ASSERT(key, "a timer's key does not parse");
     if (key->due > now || fired == timers_per_scan) {
-      const time_us next = std::max(key->due, now);
-      next_due_ = next_due_ == 0 ? next : std::min(next_due_, next);
+      wish(std::max(key->due, now));
       if (!pending)
         timers_from_ = std::min(key->due, now);
       return;
     }
     pending = true;  // its key is still there: the next scan must see it again
     const auto [place, fresh] = firing_.emplace(std::pair{key->agent, key->timer_id}, now);
-    if (!fresh && place->second + refire_us > now) {
-      next_due_ = next_due_ == 0 ? now + sweep_us : next_due_;
-      continue;
+    if (fresh || place->second + refire_us <= now) {
+      place->second = now;
+      ++fired;
+      enqueue(key->agent, {fire_timer{key->timer_id}, {}, false, {}, {}});
     }
-    place->second = now;
-    ++fired;
-    enqueue(key->agent, {fire_timer{key->timer_id}, {}, false, {}, {}});
+    wish(place->second + refire_us);
   }
 }
 

@@ -153,7 +153,8 @@ bool is_stuck(const agent_state& state) noexcept {
     return false;
   const run_id& run = state.run->id;
   const bool effect = std::any_of(state.effects.begin(), state.effects.end(), [&](const effect_state& e) {
-    return e.run == run && (e.phase != effect_phase::retrying || find_timer(state, e.timer_id) != nullptr);
+    return e.run == run
+           && (e.phase != effect_phase::retrying || state.paused || find_timer(state, e.timer_id) != nullptr);
   });
   const bool timer = std::any_of(state.timers.begin(), state.timers.end(), [&](const timer_state& t) {
     return t.run == run && (t.kind == timer_kind::sleep || t.kind == timer_kind::handler);

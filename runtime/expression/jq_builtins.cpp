@@ -177,6 +177,10 @@ constexpr auto replacements = std::to_array<replacement>({
   {"join", // libjq's own copies what it has for every element.
    R"(def join($x): [(debug | .[]) | if type == "number" or type == "boolean" then tostring else . // "" end | "" + .] as $p | )"
    R"(if ($p | length) == 0 then "" else [$p[0], ($p[1:][] | ($x | debug), .)] | add end; )"},
+  // A time that no calendar has ends the process in libjq.
+  {"todate",
+   R"(def __todate: todate; def todate: if type == "number" and . >= -62135596800 and . <= 253402300799 then __todate )"
+   R"(else error("todate takes seconds since 1970, up to the year 9999") end; def todateiso8601: todate; )"},
   // A string times a number repeats it: no memory is enough for that.
   {"_multiply",
    R"(def __multiply($a; $b): $a * $b; def _multiply(a; b): b as $b | a as $a | ($a | type) as $s | ($b | type) as $t | )"
@@ -244,7 +248,8 @@ std::span<const std::string_view> jq_format_names() noexcept { return formats; }
 std::string jq_prelude(bool (*used)(std::string_view name, const void* context), const void* context) {
   std::string out;
   for (const auto& [name, text] : replacements)
-    if (used(name, context) || (name == "contains" && used("inside", context)))
+    if (used(name, context) || (name == "contains" && used("inside", context)) ||
+        (name == "todate" && used("todateiso8601", context)))
       out += text;
   return out;
 }

@@ -80,7 +80,7 @@ public:
   translated_jq run() {
     auto program = pipe();
     if (here().kind != jq_token_kind::end)
-      refuse(here().column, "`" + std::string{here().text} + "` does not belong here");
+      misplaced(here());
     translated_jq out;
     out.text = jq_prelude([](std::string_view name, const void* self) {
       return static_cast<const translator*>(self)->used_.contains(name);
@@ -481,6 +481,10 @@ private:
       return object();
     if (token.text == "..")
       refuse(token.column, "`..` is not allowed: " + std::string{jq_refusal_reason("recurse")});
+    misplaced(token);
+  }
+
+  [[noreturn]] static void misplaced(const jq_token& token) {
     if (token.text == "&&" || token.text == "||")
       refuse(token.column, token.text == "&&" ? "write `and`" : "write `or`");
     refuse(token.column, "`" + std::string{token.text} + "` does not belong here");
@@ -493,8 +497,12 @@ private:
     if (name.kind != jq_token_kind::identifier)
       refuse(name.column, "`$" + std::string{name.text} + "` is not allowed");
     if (std::find(variables_.begin(), variables_.end(), name.text) == variables_.end()) {
-      const std::vector<std::string_view> known{variables_.begin(), variables_.end()};
-      refuse(name.column, "`$" + std::string{name.text} + "` is not defined" + did_you_mean(name.text, known));
+      const auto wanted = "$" + std::string{name.text};
+      std::vector<std::string> known;
+      for (const auto& variable : variables_)
+        known.push_back("$" + variable);
+      const std::vector<std::string_view> names{known.begin(), known.end()};
+      refuse(name.column, "`" + wanted + "` is not defined" + did_you_mean(wanted, names));
     }
     take();
     return {"$" + std::string{name.text}};
@@ -689,7 +697,7 @@ private:
       refuse(token.column, "`" + std::string{token.text} + "` is not allowed: " + std::string{jq_refusal_reason("env")});
     if (token.text == "label" || token.text == "break")
       refuse(token.column, "`" + std::string{token.text} + "` is not allowed; use first(f)");
-    refuse(token.column, "`" + std::string{token.text} + "` does not belong here");
+    misplaced(token);
   }
 
   node condition() {

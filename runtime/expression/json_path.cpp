@@ -135,7 +135,7 @@ found step_into(scratch& s, std::string_view text, const jq_path_step& step) {
     return bad_json(code);
   const auto* name = std::get_if<std::string>(&step);
   if (type == ondemand::json_type::null)
-    return std::optional<std::string_view>{};
+    return document.is_null() ? found{std::optional<std::string_view>{}} : found{bad_json(simdjson::N_ATOM_ERROR)};
   if (name != nullptr && type == ondemand::json_type::object) {
     ondemand::object object;
     if (auto code = document.get_object().get(object))

@@ -11,7 +11,7 @@
 namespace holdfast {
 
 /// Compact JSON text, `null` when there is none; of equal names the last counts, as in jq. Thread-safe. Errors:
-/// `schema` (`Cannot index number with "a"`), `malformed`, `too_deep`.
+/// `schema` (`Cannot index number with "a"`), `malformed` (as far as it was looked at), `too_deep`.
 result<std::string> value_at(std::string_view json, const std::vector<jq_path_step>& path);
 
 }  // namespace holdfast

@@ -26,6 +26,10 @@ void answer_history(const answering& reply, const history_query& query) {
   auto& node = reply.at().node;
   const auto& records = node.records();
   const group_id group = group_of(query.agent, node.partitions());
+  // Read before the cursors are made: up to here they see every family.
+  const auto state = find_agent(node, query.agent);
+  if (!state)
+    return reply.refuse(state.error());
   const auto begin = begin_of_run_at(records, group, query.agent, query.from);
   if (!begin)
     return reply.refuse(begin.error());
@@ -34,12 +38,11 @@ void answer_history(const answering& reply, const history_query& query) {
   std::size_t taken = 0;
   std::size_t scanned = 0;
   run_tracker tracker;
-  fact_walk walk{records, group, query.agent, family::memory, *begin};
+  fact_walk walk{records, group, query.agent, family::memory, *begin, state->seq + 1};
   for (; walk.valid(); walk.next()) {
-    const auto& fact = walk.fact();
-    tracker.take(fact);
-    const bool asked = walk.seq() >= query.from && !history_kind(fact).empty()
-                       && (query.run.empty() || tracker.run_of(fact) == query.run);
+    tracker.take(walk.fact());
+    const bool asked = walk.seq() >= query.from && !history_kind(walk.fact()).empty()
+                       && (query.run.empty() || tracker.run_of(walk.fact()) == query.run);
     if (walk.seq() >= query.from)
       ++scanned;
     if ((asked && taken == query.page.limit) || scanned > reply.at().opts.scanned_max) {
@@ -47,7 +50,7 @@ void answer_history(const answering& reply, const history_query& query) {
       break;
     }
     if (asked) {
-      write_history_item(list.item(), query.agent, walk.seq(), walk.at(), fact, tracker);
+      write_history_item(list.item(), query.agent, walk.seq(), walk.at(), walk.fact(), tracker);
       ++taken;
     }
     if (walk.ends_record()) {

@@ -145,8 +145,10 @@ void native_behaviour::on_trigger(turn_builder& turn, const compiled_agent& spec
 }
 
 void echo_behaviour::on_trigger(turn_builder& turn, const compiled_agent&, const trigger& t) const {
-  const bool is_json = !t.arrived.data.empty() && json::accept(t.arrived.data);
-  complete_run(turn, is_json ? t.arrived.data : json(t.arrived.data).dump(-1, ' ', false, json::error_handler_t::replace));
+  if (t.what != trigger::kind::start)
+    return;
+  const bool is_json = t.arrived.data.empty() || json::accept(t.arrived.data);
+  complete_run(turn, t.arrived.data.empty() ? "null" : is_json ? t.arrived.data : json(t.arrived.data).dump(-1, ' ', false, json::error_handler_t::replace));
 }
 
 namespace {

@@ -171,7 +171,8 @@ class BadInput(unittest.TestCase):
         self.assertEqual(problem["status"], status, told)
         for member in ("type", "title", "detail"):
             self.assertTrue(problem.get(member), told)
-        self.assertTrue(answer.headers.get("X-Request-Id"), told)
+        if status != 413:  # those are the server's own, before there is a request
+            self.assertTrue(answer.headers.get("X-Request-Id"), told)
         if status in (429, 503):
             self.assertTrue(answer.headers.get("Retry-After"), told)
         self.assertEqual(self.everything_stored(), self.before, f"something was stored by {told}")
@@ -377,7 +378,8 @@ class BadInput(unittest.TestCase):
                      good + 'tools:\n  - name: t\n    http: { url: "http://h/", headers: { A: "${secret:unset}" } }\n',
                      good + "---\n" + good):
             answer = self.client.request("PUT", "/v1/definitions", text.encode(), {"Content-Type": "application/yaml"})
-            self.assertIn((answer.status, answer.code), ((422, "schema"), (400, "malformed"), (400, "too_deep")), f"{text[:60]!r}: {answer!r}")
+            self.assertIn((answer.status, answer.code), ((422, "schema"), (400, "malformed"), (400, "too_deep"), (413, "too_large")),
+                          f"{text[:60]!r}: {answer!r}")
         self.assertEqual({one["type"] for one in self.client.items("/v1/types")} & {"x", "tab", "unregistered"}, set())
 
     # ---- hooks
@@ -439,7 +441,7 @@ class BadInput(unittest.TestCase):
             slow[name].close()
         self.assertLess(time.monotonic() - began, 45)
         after = self.everything_stored()
-        self.assertEqual([one["agent"] for one in after["/v1/agents"] if one["key"] == "slow"], [])
+        self.assertEqual([one["agent"] for one in after["/v1/agents"] if one["agent"] == "echo/slow"], [])
 
     def test_ten_thousand_idle_connections_hurt_nobody(self):
         wanted, own = 10_000, 200

@@ -5,8 +5,8 @@ last synced length at every kill (preload/unsynced.c).
 usage: power_cut_test.py [--rounds N] [--stride N] [--seed N] [library] [matrix] [random] [without_fsync]
 
 library        what the library leaves of files written in known ways
-matrix         the crash matrix, every --stride-th commit (default 2)
-random         random kills under load (--rounds, default 40), half of them with torn tails
+matrix         the crash matrix, every --stride-th commit (default 1: all)
+random         random kills under load (--rounds, default 200), half of them with torn tails
 without_fsync  the proof that the others prove something: without the fsync of the commit, the checker finds losses
 """
 import argparse
@@ -21,7 +21,7 @@ from harness import crash, waiting
 from harness.node import BINARY, environment
 from harness.power import Power, build
 
-OPTIONS = argparse.Namespace(rounds=40, stride=2, seed=None)
+OPTIONS = argparse.Namespace(rounds=200, stride=1, seed=None)
 
 
 class PowerCut(unittest.TestCase):
@@ -97,8 +97,8 @@ class PowerCut(unittest.TestCase):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=40, help="random power cuts")
-    parser.add_argument("--stride", type=int, default=2, help="the matrix takes every so many-th commit")
+    parser.add_argument("--rounds", type=int, default=200, help="random power cuts")
+    parser.add_argument("--stride", type=int, default=1, help="the matrix takes every so many-th commit")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("which", nargs="*", choices=[[], "library", "matrix", "random", "without_fsync"])
     parser.parse_args(namespace=OPTIONS)

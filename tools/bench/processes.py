@@ -44,6 +44,12 @@ class Folder:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
+def machine_cpu_s():
+    """What all processes used since the machine started: user, nice, system, interrupts."""
+    parts = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    return sum(int(parts[i]) for i in (0, 1, 2, 5, 6)) / TICK
+
+
 class Sample:
     """What a process used so far, and what a node counted."""
 
@@ -59,6 +65,7 @@ class Sample:
             except OSError:
                 pass  # the thread ended
         self.metrics = metrics or {}
+        self.machine_s = machine_cpu_s()
         self.at = time.monotonic()
 
 
@@ -206,6 +213,8 @@ class Watched:
         self.seconds = after.at - before.at
         self.cpu_s = after.cpu_s - before.cpu_s
         self.switches = after.switches - before.switches
+        client_s = self.result.get("client_cpu_us_per_op", 0) * self.operations / 1e6
+        self.others = max(after.machine_s - before.machine_s - self.cpu_s - client_s, 0) / self.seconds
         self.counted = {name: value - before.metrics.get(name, 0) for name, value in after.metrics.items()}
 
     def count(self, name):
@@ -222,6 +231,10 @@ class Watched:
             out["reads_per_op"] = self.count("store_reads_total") / operations
             out["bytes_per_op"] = self.count("log_bytes_total") / operations
         return out
+
+    def busy_note(self):
+        """What other programs took of the machine meanwhile, when it matters."""
+        return f"; other programs used {100 * self.others:.0f} % of a core" if self.others > 0.15 else ""
 
     def records_per_sync(self):
         return self.count("log_records_total") / max(self.count("log_commits_total"), 1)

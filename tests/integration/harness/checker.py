@@ -19,6 +19,7 @@ class Report:
     def __init__(self):
         self.broken = defaultdict(list)  # promise → what happened
         self.counts = Counter()
+        self.lost = set()  # orders
 
     def break_promise(self, promise, what):
         assert promise in PROMISES, promise
@@ -51,7 +52,7 @@ def check_calls(ledger, report):
         place = SEQUENCE[is_parallel(order)]
         entries = ledger.of(order)
         latest, latest_stage = -1, ""
-        seen = Counter()
+        refused = set()
         key_of = {}
         for one in entries:
             if one.stage not in place:
@@ -67,9 +68,13 @@ def check_calls(ledger, report):
             if one.kind == "end":
                 continue
             report.counts[f"{one.kind} calls"] += 1
-            seen[one.stage] += 1
-            if seen[one.stage] > 1:
-                report.counts[f"{one.kind} calls made again, unfinished before"] += 1
+            if one.stage in refused:
+                report.counts[f"{one.kind} calls made again after a refusal"] += 1
+            elif one.stage in key_of:
+                report.counts[f"{one.kind} calls made again after a crash"] += 1
+            refused.discard(one.stage)
+            if one.status not in (0, 200):
+                refused.add(one.stage)
             first = key_of.setdefault(one.stage, one.key)
             if first != one.key and one.kind == "idempotent":
                 report.break_promise("idempotent calls repeated under another key", f"{order}: {first} and {one.key}")
@@ -107,6 +112,7 @@ def check_runs(client, ledger, acks, report):
             report.counts["events acknowledged"] += 1
             run = runs.get(run_id)
             if run is None:
+                report.lost.add(order)
                 report.break_promise("acknowledged events lost", f"{order}: {agent} has no {run_id}")
                 continue
             if run["event_ids"] != [orders[order]["event_id"]]:
@@ -189,6 +195,8 @@ def check_stream(order, run_id, seen, address, ledger, report):
 def check_acks(client, acks, bodies, report):
     """Repeating an acknowledged request joins the first."""
     for order, ack in acks.items():
+        if order in report.lost:
+            continue
         answer = client.post(agent_path(ack["agent"], "/events"), bodies[order], headers={"Idempotency-Key": order})
         report.counts["repeats joined"] += 1
         if answer.status not in (200, 202) or answer.headers.get("Idempotent-Replayed") != "true":

@@ -1,5 +1,6 @@
 """A sink whose answers a test holds back and lets go."""
 import threading
+import urllib.parse
 
 from .server import Server
 
@@ -28,9 +29,10 @@ class Gate(Server):
             return sum(1 for one, _ in self.arrived if one == path)
 
     def serve(self, request):
-        how, _, what = request.path.strip("/").partition("/")
+        path = urllib.parse.unquote(request.path)  # an input fills one segment: its slashes are encoded
+        how, _, what = path.strip("/").partition("/")
         with self._lock:
-            self.arrived.append((request.path, request.key))
+            self.arrived.append((path, request.key))
             free = what in self._free
             if how == "held":
                 self._lock.wait_for(lambda: what in self._free, 120)
@@ -50,7 +52,7 @@ turns:
   - when: { after_tool: ask }
     text: "done"
   - when: { contains: "path" }
-    call: [{ tool: ask, input: { path: "{{.content | fromjson | .path}}" } }]
+    call: [{ tool: ask, input: { path: "{{.path}}" } }]
   - text: "said: {{.content}}"
 """)
     return f"node: n1\nmodels:\n  primary: {{ provider: scripted, file: {path} }}\n"

@@ -42,8 +42,8 @@ class Rig:
     # ---- the process
     def open(self):
         self._start()
-        self._spawn(self._supervise)
-        self._spawn(self._reconcile)
+        self.spawn(self._supervise)
+        self.spawn(self._reconcile)
         self.node.apply_over_crashes(definition(self.shop))
         return self
 
@@ -65,7 +65,7 @@ class Rig:
     def __exit__(self, *_):
         self.close()
 
-    def _spawn(self, run, *arguments):
+    def spawn(self, run, *arguments):
         def guarded():
             try:
                 run(*arguments)
@@ -134,8 +134,7 @@ class Rig:
                     body = {"resolve": "succeeded", "result": {"order": order, "done": "ship"}} if shipped else {"resolve": "retry"}
                     answer = client.post(f"/v1/reconcile/{one['id']}", body)
                     if answer.status == 200:
-                        self.report.counts["unknown writes: had been performed" if shipped else
-                                           "unknown writes: had not been performed"] += 1
+                        self.report.counts[f"unknown writes that had {'' if shipped else 'not '}been performed"] += 1
                     elif answer.status not in (404, 409, 503):
                         self.report.break_promise("runs gone wrong", f"{order}: reconcile answers {answer!r}")
             except Unreachable:
@@ -203,7 +202,7 @@ class Rig:
                 order = f"{dice.choice('ssp')}-{number}-{count}"
                 self.place(order, f"fulfilment/a{dice.randrange(agents)}", dice.choice(("ack", "wait", "stream", "stream")))
 
-        return [self._spawn(work, i) for i in range(clients)]
+        return [self.spawn(work, i) for i in range(clients)]
 
     # ---- the end
     def fail_if_broken(self):

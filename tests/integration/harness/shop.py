@@ -64,7 +64,7 @@ class Shop(Server):
 class Clerk(Server):
     """The model, OpenAI-compatible and streaming. Reads the order from the conversation and asks for the next tool."""
 
-    def __init__(self, ledger, pieces=4, seconds=0.004):
+    def __init__(self, ledger, pieces=5, seconds=0.012):
         self.ledger = ledger
         self.pieces = pieces
         self.seconds = seconds

@@ -30,9 +30,14 @@ class Stream:
         self.retry_ms = None
 
     def read_body(self):
-        return self.response.read()
+        """Of a refusal."""
+        try:
+            return self.response.read()
+        finally:
+            self.close()
 
     def close(self):
+        self.response.close()
         self.connection.close()
 
     def __iter__(self):
@@ -46,8 +51,7 @@ class Stream:
             except (OSError, http.client.HTTPException, ValueError) as why:
                 raise Unreachable(f"{type(why).__name__}: {why}") from why
             if not line:
-                if not self.response.isclosed():
-                    self.connection.close()
+                self.close()
                 raise StopIteration
             line = line.rstrip(b"\r\n").decode()
             if not line:

@@ -200,8 +200,8 @@ void agent_bench::define(compiled_agent spec) {
   auto& history = next->agents[spec.def.type];
   history.versions[version] = {"agent", spec.def.type, version, "{}", "ann"};
   history.current = version;
-  next->compiled_agents[spec.def.type][version] =
-    std::make_shared<compiled_agent>(std::move(spec));
+  auto& versions = next->compiled_agents[spec.def.type];
+  versions[version] = std::make_shared<compiled_agent>(std::move(spec));
   context.definitions = std::move(next);
 }
 

@@ -15,7 +15,8 @@ struct refusal {
 };
 
 void check_refused(const refusal& wanted) {
-  CAPTURE(wanted.program);
+  const std::string program = wanted.program;
+  CAPTURE(program);
   auto compiled = compile_jq(wanted.program);
   REQUIRE(!compiled);
   CHECK(compiled.error().code == errc::schema);
@@ -81,7 +82,7 @@ TEST_CASE("jq: assignment and deletion take plain paths only") {
   check_refused({".[1:2] = []", "only a plain path"});
   check_refused({"(.a, .b) = 1", "only a plain path"});
   check_refused({"select(.a) |= 1", "only a plain path"});
-  check_refused({".a[99999999] = 1", "an index that is assigned to is at most 10000"});
+  check_refused({".a[20000] = 1", "an index that is assigned to is at most 10000"});
   check_refused({"del(.[])", "plain paths"});
   check_refused({"del(.a[.n])", "plain paths"});
   check_refused({"del(.)", "plain paths"});

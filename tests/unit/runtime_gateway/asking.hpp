@@ -5,7 +5,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -24,34 +26,49 @@ using json = nlohmann::json;
 class kept_stream final : public net::stream_sink {
 public:
   bool write(std::shared_ptr<const std::string> bytes) override {
+    const std::lock_guard lock{mutex_};
     if (ended || pieces.size() == room)
       return false;
     pieces.push_back(std::move(bytes));
     return true;
   }
-  void close() override {
-    if (!std::exchange(ended, true))
-      hang_up();
-  }
+  void close() override { hang_up(); }
   bool closed() const override { return ended; }
   void on_close(std::function<void()> callback) override {
-    if (ended)
-      callback();
-    else
-      callback_ = std::move(callback);
+    {
+      const std::lock_guard lock{mutex_};
+      if (!ended) {
+        callback_ = std::move(callback);
+        return;
+      }
+    }
+    callback();
   }
   /// The client goes away.
   void hang_up() {
-    ended = true;
-    if (auto callback = std::exchange(callback_, nullptr))
+    std::function<void()> callback;
+    {
+      const std::lock_guard lock{mutex_};
+      ended = true;
+      callback.swap(callback_);
+    }
+    if (callback)
       callback();
+  }
+  std::string sent() const {
+    const std::lock_guard lock{mutex_};
+    std::string out;
+    for (const auto& piece : pieces)
+      out += *piece;
+    return out;
   }
 
   std::vector<std::shared_ptr<const std::string>> pieces;
   std::size_t room = SIZE_MAX;  ///< writes that are taken
-  bool ended = false;
+  std::atomic<bool> ended{false};
 
 private:
+  mutable std::mutex mutex_;
   std::function<void()> callback_;
 };
 
@@ -92,11 +109,7 @@ public:
   /// All that the stream sent.
   std::string sent() const {
     REQUIRE(answer);
-    std::string out = answer->body;
-    if (stream)
-      for (const auto& piece : stream->pieces)
-        out += *piece;
-    return out;
+    return answer->body + (stream ? stream->sent() : std::string{});
   }
 
   std::optional<net::http_response> answer;

@@ -40,11 +40,13 @@ void fake_node::settle_dead_letter(event_id id, bool redrive, std::string, answe
 }
 
 std::uint64_t fake_node::subscribe(agent_name to, std::function<void(std::shared_ptr<const turn_record>)> on_record) {
+  const std::lock_guard lock{listeners_mutex_};
   listeners_.push_back({next_listener_, std::move(to), std::move(on_record)});
   return next_listener_++;
 }
 
 void fake_node::unsubscribe(std::uint64_t subscription) {
+  const std::lock_guard lock{listeners_mutex_};
   std::erase_if(listeners_, [&](const listener& one) { return one.id == subscription; });
 }
 
@@ -77,7 +79,11 @@ seq_no fake_node::commit_silently(const agent_name& name, std::vector<fact> fact
 
 seq_no fake_node::commit(const agent_name& name, std::vector<fact> facts) {
   const auto record = write(name, std::move(facts));
-  const auto told = listeners_;
+  std::vector<listener> told;
+  {
+    const std::lock_guard lock{listeners_mutex_};
+    told = listeners_;
+  }
   for (const auto& one : told)
     if (one.to == name)
       one.on_record(record);

@@ -2,6 +2,7 @@
 // A node without threads: it notes what the gateway asks for and answers when told to. What is committed goes through the
 // real state machine into a store in memory.
 
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -80,7 +81,10 @@ public:
   std::uint16_t partitions_count = 4;
   time_us clock = test_time;
   node_status now_status{true, false, {}, "n1", "0.1.0", 0};
-  std::size_t listeners() const { return listeners_.size(); }
+  std::size_t listeners() const {
+    const std::lock_guard lock{listeners_mutex_};
+    return listeners_.size();
+  }
 
   // ---- backend
   void submit(agent_name to, command cmd, std::optional<idempotency> once, bool until_end,
@@ -107,6 +111,7 @@ private:
     std::function<void(std::shared_ptr<const turn_record>)> on_record;
   };
   std::shared_ptr<const turn_record> write(const agent_name& name, std::vector<fact> facts);
+  mutable std::mutex listeners_mutex_;
   std::vector<listener> listeners_;
   std::uint64_t next_listener_ = 1;
   std::uint64_t next_index_ = 1;
