@@ -3,6 +3,7 @@
 #include <simdjson.h>
 
 #include <charconv>
+#include <nlohmann/json.hpp>
 
 namespace holdfast {
 
@@ -76,7 +77,9 @@ status parse(simdjson::dom::parser& parser, std::string_view text, std::size_t d
   if (parser.max_depth() != depth_max + 1 || parser.capacity() < text.size())
     if (parser.allocate(std::max<std::size_t>(text.size(), 1024), depth_max + 1) != simdjson::SUCCESS)
       return error{errc::overloaded, "no memory to read the document; try again"};
-  const auto failed = parser.parse(text.data(), text.size()).error();
+  auto failed = parser.parse(text.data(), text.size()).error();
+  if (failed == simdjson::NUMBER_ERROR && nlohmann::json::accept(text))
+    failed = simdjson::SUCCESS;  // an integer of more than 64 bits
   if (failed == simdjson::SUCCESS && depth_of(text) <= depth_max)
     return ok_status();
   if (failed == simdjson::SUCCESS || failed == simdjson::DEPTH_ERROR)

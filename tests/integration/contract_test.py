@@ -96,9 +96,17 @@ class Contract(unittest.TestCase):
     def wait(self, agent, data):
         return self.send(agent, data, 200, "?wait=30s").json()
 
-    def ended(self, run_id):
-        return eventually(f"{run_id} ends", lambda: (lambda one: one if one["ended_at"] else None)(
-            self.client.document(f"/v1/runs/{run_id}")))
+    def ended(self, run_id, routed=False):
+        """`routed`: the event is committed, and on its way to the agent that will have the run."""
+
+        def over():
+            answer = self.client.get(f"/v1/runs/{run_id}")
+            if routed and answer.status == 404:
+                return None
+            self.assertEqual(answer.status, 200, repr(answer))
+            return answer.json() if answer.json()["ended_at"] else None
+
+        return eventually(f"{run_id} ends", over)
 
     # ---- §3, line by line
     def test_an_event_is_accepted_with_location_and_request_id_and_its_run_is_there(self):
@@ -190,7 +198,7 @@ class Contract(unittest.TestCase):
         self.assertEqual(stored["event"]["data"], event["data"])
         route = next(r for r in stored["routes"] if r["type"] == "customer")
         self.assertEqual((route["agent"], route["matched"]), ("customer/ann", True))
-        self.is_run(self.ended(route["run_id"]), "completed")
+        self.is_run(self.ended(route["run_id"], routed=True), "completed")
         binary = self.client.request("POST", "/v1/events", b'{"customer":"bob","amount":0}', {
             "Content-Type": "application/json", "ce-specversion": "1.0", "ce-id": "ce-2", "ce-source": "/shop",
             "ce-type": "shop.order.paid", "ce-subject": "caf%C3%A9"})
@@ -246,7 +254,7 @@ class Contract(unittest.TestCase):
             self.assertIn(field, asked)
         self.assertIn("usage", next(one for one in history if one["kind"] == "model_completed")["data"])
         later = self.client.items(agent_path("customer/parts", "/history") + f"?from={history[2]['seq']}")
-        self.assertEqual([one["seq"] for one in later], [one["seq"] for one in history[3:]])
+        self.assertEqual([one["seq"] for one in later], [one["seq"] for one in history[2:]])
         of_run = self.client.items(f"/v1/runs/{run['run_id']}/history")
         self.assertEqual([one for one in history if one["run_id"] == run["run_id"]], of_run)
 
@@ -324,8 +332,8 @@ class Contract(unittest.TestCase):
         self.wait("customer/original", "second")
         fork = self.client.post(agent_path("customer/original", "/fork"), {"at": at, "key": "copy"})
         self.assertEqual((fork.status, fork.json()["agent"]), (200, "customer/copy"), repr(fork))
-        again = self.client.post(agent_path("customer/original", "/fork"), {"at": at, "key": "copy"})
-        self.assertEqual(again.status, 409)
+        again = self.client.post(agent_path("customer/original", "/fork"), {"at": at - 1, "key": "copy"})
+        self.assertEqual((again.status, again.code), (409, "conflict"), "an agent is never written over")
         self.assertEqual(self.wait("customer/copy", "third")["output"], "said: third")
         deleted = self.client.request("DELETE", agent_path("customer/copy"))
         self.assertEqual((deleted.status, deleted.body), (204, b""))
@@ -585,22 +593,32 @@ egress: {{ allow: ["{self.gate.address}"] }}
         self.assertEqual(done.returncode, 6, done.stderr)
         self.assertEqual(done.stdout, "")
 
+    def start_cli(self, *arguments):
+        process = subprocess.Popen([BINARY, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   env=environment({"HOLDFAST_SERVER": "http://%s:%d" % self.node.address}))
+        self.addCleanup(process.kill)
+        return process
+
     def test_a_run_that_failed_or_was_cancelled_is_exit_1(self):
-        started = self.send("reads/cli-cancel", {"path": "held/cli-cancel"}).json()
-        process = subprocess.Popen([BINARY, "run", "stream", started["run_id"]], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   text=True, env=environment({"HOLDFAST_SERVER": "http://%s:%d" % self.node.address}))
-        eventually("it is called", lambda: self.gate.count("/held/cli-cancel"))
-        self.run_cli(0, "run", "cancel", started["run_id"])
-        self.gate.let_go("cli-cancel")
-        out, err = process.communicate(timeout=30)
-        self.assertEqual(process.returncode, 1, out + err)
-        lines = [json.loads(line) for line in out.splitlines()]
-        self.assertEqual(lines[-1].get("event") or lines[-1].get("type"), "run.cancelled", lines[-1])
+        for way in (["--wait", "30s"], ["--follow"], ["--follow", "-o", "json"]):
+            what = "cli-cancel" + "".join(way).replace(" ", "")
+            process = self.start_cli("agent", "send", "reads/" + what, "--data", json.dumps({"path": "held/" + what}), *way)
+            eventually("it is called", lambda what=what: self.gate.count("/held/" + what))
+            self.run_cli(0, "agent", "cancel", "reads/" + what)
+            self.gate.let_go(what)
+            out, err = process.communicate(timeout=30)
+            self.assertEqual(process.returncode, 1, out + err)
+            self.assertIn("cancelled", out + err)
+            if "-o" in way:
+                self.assertEqual(json.loads(out.splitlines()[-1])["event"], "run.cancelled")
+            run = self.client.items("/v1/runs?agent=reads%2F" + what)[0]["run_id"]
+            lines = [json.loads(line) for line in self.run_cli(0, "run", "stream", run).stdout.splitlines()]
+            self.assertEqual((lines[0]["event"], lines[-1]["event"]), ("run.started", "run.cancelled"))
+            rest = self.run_cli(0, "run", "stream", run, "--from", lines[1]["cursor"]).stdout.splitlines()
+            self.assertEqual([json.loads(line) for line in rest], lines[2:])
 
     def test_interrupted_is_130(self):
-        process = subprocess.Popen([BINARY, "agent", "send", "reads/cli-int", "--data", '{"path":"held/cli-int"}', "--wait", "30s"],
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                   env=environment({"HOLDFAST_SERVER": "http://%s:%d" % self.node.address}))
+        process = self.start_cli("agent", "send", "reads/cli-int", "--data", '{"path":"held/cli-int"}', "--wait", "30s")
         eventually("it is called", lambda: self.gate.count("/held/cli-int"))
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
@@ -699,7 +717,7 @@ const url = process.argv[3];
 (async () => {
   const answers = [];
   for (const mode of [Mode.BINARY, Mode.STRUCTURED]) {
-    const event = new CloudEvent({ type: "shop.order.paid", source: "/npm", id: "npm-" + mode, subject: "größe",
+    const event = new CloudEvent({ type: "shop.order.paid", source: "/npm", id: "npm-" + mode, subject: "size",
                                    data: { customer: "npm-" + mode, amount: 3 } });
     const message = mode === Mode.BINARY ? HTTP.binary(event) : HTTP.structured(event);
     const answer = await fetch(url, { method: "POST", headers: message.headers, body: message.body });
@@ -716,7 +734,7 @@ const url = process.argv[3];
             event = one["body"]["events"][0]
             self.assertEqual(event["agents"], [f"customer/npm-{one['mode']}"])
             stored = self.client.document(f"/v1/events/{event['event_id']}")["event"]
-            self.assertEqual((stored["subject"], stored["data"]["amount"]), ("größe", 3))
+            self.assertEqual((stored["subject"], stored["data"]["amount"]), ("size", 3))
 
     def test_the_openapi_document_describes_every_call_and_is_valid(self):
         document = self.client.document("/openapi.json")
@@ -744,7 +762,7 @@ class Eventsource(unittest.TestCase):
         self.addCleanup(ledger_gate.close)
         folder = tempfile.mkdtemp(prefix="holdfast-eventsource-")
         port = free_port()
-        with Node(held.scripted_settings(folder), folder=folder, arguments=["--listen", f"127.0.0.1:{port}"]) as node:
+        with Node(held.scripted_settings(folder), folder=folder, port=port) as node:
             node.started()
             node.apply(held.definitions(ledger_gate))
             run = node.client.post("/v1/agents/reads/es/events", {"data": {"path": "held/es"}}).json()["run_id"]
@@ -794,7 +812,7 @@ class Dev(unittest.TestCase):
         self.assertEqual(cli("init", agent).returncode, 5, "never over what is there")
         with Node(dev=agent, name="dev") as node:
             node.started()
-            eventually("ready", lambda: any("ready" in line for line in node.lines()))
+            eventually("ready", lambda: any("ready;" in line for line in node.lines()))
             self.assertTrue(any("curl" in line and "/v1/agents/support/" in line for line in node.lines()), node.log())
             done = node.cli("agent", "send", "support/ada", "--data", '{"text":"I want a refund"}', "--wait", "30s")
             self.assertIn("refund", done.stdout)
@@ -808,7 +826,8 @@ class Dev(unittest.TestCase):
                 file.write(text.replace("instructions:", "instuctions:"))
             eventually("refused, saying why", lambda: any("instuctions" in line for line in node.lines()), 20)
             self.assertEqual(node.client.document("/v1/types/support")["version"], 2, "the old one is kept")
-            secret = next(line for line in open(os.path.join(agent, ".env"), encoding="utf-8") if "SHOP" in line).split("=", 1)[1].strip()
+            with open(os.path.join(agent, ".env"), encoding="utf-8") as file:
+                secret = re.search(r"HOLDFAST_SECRET_SHOP=(\S+)", file.read())[1]
             body = b'{"customer":"ada","text":"hello"}'
             sign = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
             answer = node.client.request("POST", "/v1/hooks/shop", body, {"Content-Type": "application/json", "X-Signature": "sha256=" + sign})
@@ -824,7 +843,7 @@ class Dev(unittest.TestCase):
         path = os.path.join(folder, "node.yaml")
         for text, wanted in (("node: n1\nlisten: 127.0.0.1:0\nmodles: {}\n", ("node.yaml:3", "modles", "models")),
                              ("listen: 0.0.0.0:7070\n", ("loopback",)), ("retention: { history: forever }\n", ("history",)),
-                             ("tls: { cert: a, key: b }\n", ("tls",)), ("models: { a: { provider: openai } }\n", ("base_url",)),
+                             ("tls: { cert: a, key: b }\n", ("tls",)), ("models: { a: { provider: openai } }\n", ("node.yaml:1", "model")),
                              ("{", ("node.yaml",))):
             with open(path, "w", encoding="utf-8") as out:
                 out.write(text)
@@ -893,7 +912,7 @@ egress: {{ allow: ["{gate.address}"] }}
             node.client.post("/v1/agents/plain/a/events?wait=30s", {"data": "again"})
             self.assertEqual([one["content"] for one in model.bodies[1]["messages"]], ["You are plain.", "grüße", "grüße", "again"])
             answer = node.client.post("/v1/agents/tools/a/events?wait=30s", {"data": {"path": "free/x"}}).json()
-            self.assertEqual(answer["output"], 'done: {"ok":true}', answer)
+            self.assertEqual(answer["output"], 'done: {"ok": true}', answer)
             last = model.bodies[-1]
             self.assertEqual(last["tools"][0]["function"]["name"], "ask")
             self.assertEqual([one["role"] for one in last["messages"]], ["system", "user", "assistant", "tool"])

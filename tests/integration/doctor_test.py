@@ -148,8 +148,8 @@ class Doctor(unittest.TestCase):
                    lambda group, name: folder.put("index", group + rocks.READY + name, b""))
             damage(folder, "paused: the snapshot is cut", "echo/paused0", {"unreadable"},
                    lambda group, name: folder.put("snapshot", group + name, snapshots["echo/paused0"][:9]))
-            damage(folder, "quarantined: the snapshot is of another agent", "echo/quarantined0", {"misplaced", "unreadable"},
-                   lambda group, name: folder.put("snapshot", group + name, snapshots["echo/quarantined1"]))
+            damage(folder, "quarantined: the snapshot is empty", "echo/quarantined0", {"unreadable"},
+                   lambda group, name: folder.put("snapshot", group + name, b""))
             damage(folder, "timer: an orphan", "echo/idle3", {"timer_orphan"},
                    lambda group, name: folder.put("timer", group + b"\x80" + b"\0" * 7 + name + rocks.number(5), b""))
             damage(folder, "mailbox: the agent is gone, its queue is not", "echo/queued2", {"mailbox_orphan"},
@@ -176,6 +176,32 @@ class Doctor(unittest.TestCase):
         self.assertEqual(people.returncode, 1)
         for _, agent, _ in done:
             self.assertIn(agent, people.stdout + people.stderr)
+        print(f"\n{len(done)} damages, each named", flush=True)
+
+    def test_4_a_parent_whose_child_is_gone_without_a_trace_is_named(self):
+        parent = "parent/child1"
+        with rocks.Folder(self.node.data) as folder:
+            group = folder.group_of(parent)
+            run = folder.items("index", group + rocks.AGENT_RUN + rocks.name(parent))[0][0][-16:]
+            child = next(key[2:-1].decode() for key, _ in folder.items("snapshot") if self.is_child_of(run, key))
+            group = folder.group_of(child)
+            runs = [key[-16:] for key, _ in folder.items("index", group + rocks.AGENT_RUN + rocks.name(child))]
+            for family, prefixes in (("index", [rocks.AGENT_RUN + rocks.name(child), rocks.READY + rocks.name(child)]),
+                                     ("run", runs), *((one, [rocks.name(child)]) for one in
+                                                      ("snapshot", "journal", "message", "mailbox", "stream", "memory"))):
+                for prefix in prefixes:
+                    for key, _ in folder.items(family, group + prefix):
+                        folder.delete(family, key)
+        _, document = self.examine(self.node.data)
+        self.assertIn(parent, [one["subject"] for one in document["findings"]], "it waits for ever, and nobody says so")
+
+    @staticmethod
+    def is_child_of(run, key):
+        """A child's key is the text of its parent's run id, and the effect's number."""
+        alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+        bits = int.from_bytes(run, "big")
+        text = "".join(alphabet[bits >> shift & 31] for shift in range(125, -5, -5)) if len(run) == 16 else ""
+        return key[2:].startswith(b"reads/" + text.encode())
 
 
 def main():

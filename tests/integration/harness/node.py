@@ -42,13 +42,13 @@ class Node:
 
     START_SECONDS = 60
 
-    def __init__(self, settings="", *, folder=None, name="node", env=None, dev=None, arguments=(), binary=BINARY):
+    def __init__(self, settings="", *, folder=None, name="node", env=None, dev=None, port=0, binary=BINARY):
         self.folder = folder or tempfile.mkdtemp(prefix=f"holdfast-{name}-")
         self.data = os.path.join(self.folder, "data")
         self.log_path = os.path.join(self.folder, "node.log")
         self.env = dict(env or {})
         self.dev = dev
-        self.arguments = list(arguments)
+        self.listen = f"127.0.0.1:{port}"
         self.binary = binary
         self.process = None
         self.address = None
@@ -65,13 +65,13 @@ class Node:
         """True when it listens; False when it died before that."""
         if self.dev is None:
             command = [self.binary, "serve", "--config", os.path.join(self.folder, "node.yaml"), "--data", self.data,
-                       "--listen", "127.0.0.1:0"]
+                       "--listen", self.listen]
         else:
-            command = [self.binary, "dev", self.dev, "--data", self.data, "--listen", "127.0.0.1:0"]
+            command = [self.binary, "dev", self.dev, "--data", self.data, "--listen", self.listen]
         self.starts += 1
         settled, lines = threading.Event(), []
         self._settled, self._log_lines = settled, lines
-        process = subprocess.Popen(command + self.arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.PIPE, env=environment({**self.env, **(env or {})}))
         self.process = process
         _running.add(process)

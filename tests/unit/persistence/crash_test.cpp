@@ -53,15 +53,15 @@ struct acking_listener final : commit_listener {
 /// Numbers of the records of a group. They are in order and none is missing.
 std::uint64_t last_number(const reader& db, group_id group) {
   std::uint64_t last = 0;
+  bool sound = true;
   const auto range = keys::group(group);
   const auto at = db.scan(family::journal, range.lower, range.upper);
   for (; at->valid(); at->next()) {
-    const auto number = keys::number_of(at->key());
-    REQUIRE(number);
-    REQUIRE(*number == ++last);
-    REQUIRE(at->value() == numbering_machine::value_of(*number));
+    ++last;
+    sound = sound && keys::number_of(at->key()) == last && at->value() == numbering_machine::value_of(last);
   }
   REQUIRE(at->state());
+  REQUIRE(sound);
   return last;
 }
 

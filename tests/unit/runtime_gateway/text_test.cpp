@@ -57,6 +57,13 @@ TEST_CASE("json_text: depth is counted exactly, empty containers too") {
   CHECK(check_json("1", 0));
 }
 
+TEST_CASE("json_text: numbers of any length are JSON, numbers beyond every double are not") {
+  CHECK(check_json("[123456789012345678901234567890,-99999999999999999999,0.1e-400]", 64));
+  CHECK(!check_json("[1e400]", 64));
+  CHECK(!check_json("[12345678901234567890123x]", 64));
+  CHECK(!check_json("[123456789012345678901234567890," + std::string(64, '[') + std::string(64, ']') + "]", 64));
+}
+
 TEST_CASE("json_text: members come with their bytes, whatever they are") {
   object_walk walk{R"( { "a" : "x,}\"" , "b\u0031":[1,{"c":2}] ,"d":-1.0e5,"e":{} } )"};
   REQUIRE(walk.next());
@@ -102,8 +109,8 @@ TEST_CASE("json_writer: any bytes become a string that parses to them, or to the
 TEST_CASE("json_writer: stored JSON goes in as it is, other text as a string") {
   std::string out;
   json_writer json_out{out};
-  json_out.begin_array().json_or_text(R"({"n":1.0e400})").json_or_text("not json").json_or_text("").value(-5).value(true).end_array();
-  CHECK(out == R"([{"n":1.0e400},"not json",null,-5,true])");
+  json_out.begin_array().json_or_text(R"({"n":123456789012345678901234567890.00})").json_or_text("not json").json_or_text("").value(-5).value(true).end_array();
+  CHECK(out == R"([{"n":123456789012345678901234567890.00},"not json",null,-5,true])");
 }
 
 TEST_CASE("base64: every length comes back, and what is no base64 does not") {
