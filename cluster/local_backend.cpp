@@ -1,5 +1,6 @@
 #include "cluster/local_backend.hpp"
 
+#include "runtime/core/stored_records.hpp"
 #include "runtime/native/native_behaviour.hpp"
 
 namespace holdfast {
@@ -36,6 +37,12 @@ void local_backend::fork(agent_name from, seq_no at, std::string to_key, std::st
   if (!shard)
     return;
   const agent_name to{from.type, std::move(to_key)};
+  const auto there = load_agent(*p_.services->records, group_for(to), to);
+  if (!there || *there) {
+    tell(there ? error{errc::conflict, to_string(to) + " exists already; fork to a key that was never addressed"}
+               : there.error());
+    return;
+  }
   const auto client = p_.requests->add(std::move(tell), false);
   caf::anon_send(shard, atom::fork_v, fork_request{std::move(from), at, to, client});
 }

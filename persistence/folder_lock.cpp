@@ -38,7 +38,8 @@ result<folder_lock> folder_lock::exclusive(const std::string& folder) {
   if (::flock(lock.fd_, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK)
       return failed(file, errno);
-    return error{errc::conflict, "the data folder " + folder + " is used by another process" + holder(lock.fd_)};
+    return error{errc::conflict,
+                 "the data folder " + folder + " is used by another process" + holder(lock.fd_)};
   }
   const auto pid = std::to_string(::getpid()) + "\n";
   if (::ftruncate(lock.fd_, 0) != 0 || ::pwrite(lock.fd_, pid.data(), pid.size(), 0) < 0)
@@ -57,7 +58,8 @@ result<folder_lock> folder_lock::shared(const std::string& folder) {
   if (::flock(lock.fd_, LOCK_SH | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK)
       return failed(file, errno);
-    return error{errc::conflict, "the data folder " + folder + " is used by another process" + holder(lock.fd_)};
+    return error{errc::conflict,
+                 "the data folder " + folder + " is used by another process" + holder(lock.fd_)};
   }
   return lock;
 }

@@ -14,23 +14,22 @@ namespace {
 constexpr int exit_software = 70;  // sysexits.h EX_SOFTWARE
 
 void end_process(const error& why) {
-  std::fprintf(stderr, "holdfast: the data folder cannot be written, stopping: %s\n", why.context.c_str());
+  std::fprintf(stderr, "holdfast: the data folder cannot be written, stopping: %s\n",
+               why.context.c_str());
   std::_Exit(exit_software);
 }
 
 }  // namespace
 
-local_log::local_log(store& into, state_machine& machine, commit_listener& listener, local_log_options options,
-                     fail_stop on_failure)
+local_log::local_log(store& into, state_machine& machine, commit_listener& listener,
+                     local_log_options options, fail_stop on_failure)
   : store_(into),
     machine_(machine),
     listener_(listener),
     options_(options),
     on_failure_(on_failure ? std::move(on_failure) : end_process) {}
 
-local_log::~local_log() {
-  stop();
-}
+local_log::~local_log() { stop(); }
 
 status local_log::start(const std::vector<group_id>& groups) {
   HOLDFAST_ASSERT(groups_.empty() && !groups.empty(), "a log is started once, with its groups");
@@ -74,7 +73,8 @@ bool local_log::has_room(std::size_t bytes, std::size_t times) const noexcept {
          (bytes_pending_ == 0 || bytes_pending_ + bytes <= times * options_.queue_bytes_max);
 }
 
-status local_log::propose(group_id group, std::uint64_t term, std::shared_ptr<const turn_record> record) {
+status local_log::propose(group_id group, std::uint64_t term,
+                          std::shared_ptr<const turn_record> record) {
   HOLDFAST_ASSERT(record, "a proposal without a record");
   const auto bytes = size_of(*record);
   const std::size_t times = is_new_event(*record) ? 1 : 2;
@@ -82,8 +82,8 @@ status local_log::propose(group_id group, std::uint64_t term, std::shared_ptr<co
   {
     const std::lock_guard lock{mutex_};
     if (stopping_ || !leads(group, term))
-      return error{errc::not_leader, "this node does not lead group " + std::to_string(group) + " in term " +
-                                       std::to_string(term)};
+      return error{errc::not_leader, "this node does not lead group " + std::to_string(group) +
+                                       " in term " + std::to_string(term)};
     if (!has_room(bytes, times)) {
       refused_.fetch_add(1, std::memory_order_relaxed);
       return error{errc::overloaded, "the commit queue is full"};

@@ -30,8 +30,8 @@ public:
   using fail_stop = std::function<void(const error&)>;
 
   /// What it is given must outlive it.
-  local_log(store& into, state_machine& machine, commit_listener& listener, local_log_options options = {},
-            fail_stop on_failure = {});
+  local_log(store& into, state_machine& machine, commit_listener& listener,
+            local_log_options options = {}, fail_stop on_failure = {});
   ~local_log() override;  ///< stops
 
   /// Raises the term of all groups in one durable write, tells the listener from this thread that it leads them, then
@@ -41,7 +41,8 @@ public:
   /// does not hear `lost`: who stops the log knows.
   void stop();
 
-  status propose(group_id group, std::uint64_t term, std::shared_ptr<const turn_record> record) override;
+  status propose(group_id group, std::uint64_t term,
+                 std::shared_ptr<const turn_record> record) override;
   bool leads(group_id group, std::uint64_t term) const noexcept override;
   counters count() const noexcept override;
 
@@ -52,7 +53,8 @@ private:
     group_id group = 0;
   };
   struct group_log {
-    log_state state;  // the term is fixed after start, the index belongs to the commit thread; term 0: not ours
+    log_state
+      state;  // the term is fixed after start, the index belongs to the commit thread; term 0: not ours
     std::vector<std::shared_ptr<const turn_record>> entry;  // of the write that is being made
   };
   using batch = std::vector<queued>;

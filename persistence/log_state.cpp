@@ -47,7 +47,8 @@ result<log_state> read_log_state(const reader& from, group_id group) {
     return log_state{};
   auto state = decode_log_state(**stored);
   if (!state)
-    return error{state.error().code, "group " + std::to_string(group) + ": " + state.error().context};
+    return error{state.error().code,
+                 "group " + std::to_string(group) + ": " + state.error().context};
   return state;
 }
 

@@ -133,7 +133,8 @@ void memory_store::apply(const write_op& op) {
   const auto found = rows->find(op.key);
   const bool present = found != rows->end();
   auto& erased = erased_[at(op.in)];
-  unsynced_.push_back({op.in, op.key, present ? std::optional(found->second) : std::nullopt, erased.contains(op.key)});
+  unsynced_.push_back({op.in, op.key, present ? std::optional(found->second) : std::nullopt,
+                       erased.contains(op.key)});
   switch (op.what) {
     case write_op::kind::put:
       erased.erase(op.key);

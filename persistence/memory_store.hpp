@@ -34,8 +34,8 @@ public:
   /// The next write changes nothing and answers with this code.
   void fail_next_write(errc code);
 
-  std::size_t size(family in) const;    ///< keys
-  std::uint64_t durable_writes() const; ///< that answered ok
+  std::size_t size(family in) const;     ///< keys
+  std::uint64_t durable_writes() const;  ///< that answered ok
 
   struct cell {
     std::string value;
@@ -55,8 +55,9 @@ private:
 
   std::shared_ptr<std::mutex> mutex_;  // shared with the views, which let go of tables under it
   tables tables_;
-  std::array<std::set<std::string, std::less<>>, family_count> erased_;  // by `erase`, and not put since
-  std::vector<undo> unsynced_;         // how to go back to the last durable write, newest last
+  std::array<std::set<std::string, std::less<>>, family_count>
+    erased_;                    // by `erase`, and not put since
+  std::vector<undo> unsynced_;  // how to go back to the last durable write, newest last
   errc fail_next_ = errc::ok;
   std::uint64_t durable_writes_ = 0;
 };

@@ -13,7 +13,9 @@ std::size_t texts_of(const std::vector<tool_call>& calls) noexcept {
   return sum;
 }
 
-std::size_t texts_of(const model_reply& reply) noexcept { return reply.text.size() + texts_of(reply.tool_calls); }
+std::size_t texts_of(const model_reply& reply) noexcept {
+  return reply.text.size() + texts_of(reply.tool_calls);
+}
 
 /// The texts without a small limit that a fact may have, under the names that they have.
 template <class Fact>
@@ -26,8 +28,8 @@ std::size_t texts_of(const Fact& f) noexcept {
   if constexpr (requires { f.message.tool_calls; })
     sum += f.message.content.size() + texts_of(f.message.tool_calls);
   if constexpr (requires { f.message.outcome; })
-    sum += f.message.event.data.size() + f.message.payload.size() + f.message.outcome.output.size() +
-           texts_of(f.message.outcome.reply);
+    sum += f.message.event.data.size() + f.message.payload.size() +
+           f.message.outcome.output.size() + texts_of(f.message.outcome.reply);
   if constexpr (requires { f.routes.size(); })
     sum += f.routes.size() * sizeof(route);
   if constexpr (requires { f.input.size(); })

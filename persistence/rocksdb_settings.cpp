@@ -25,24 +25,27 @@ struct budget {
 
   std::uint64_t memtables;  // 96 MiB of 1 GiB
   std::uint64_t cache;      // 160 MiB of 1 GiB
-  std::uint64_t log;        // 128 MiB of 1 GiB; it is read again at 133 MB/s when the process was killed
+  std::uint64_t log;  // 128 MiB of 1 GiB; it is read again at 133 MB/s when the process was killed
 };
 
 /// Written in almost every commit: larger memtables, in which short-lived keys die before they reach a file.
 bool is_busy(family f) noexcept {
-  return f == family::snapshot || f == family::journal || f == family::mailbox || f == family::message ||
-         f == family::run || f == family::index || f == family::idempotency || f == family::log;
+  return f == family::snapshot || f == family::journal || f == family::mailbox ||
+         f == family::message || f == family::run || f == family::index ||
+         f == family::idempotency || f == family::log;
 }
 
 /// May hold large values, which compactions would otherwise copy again and again.
 bool holds_payloads(family f) noexcept {
-  return f == family::journal || f == family::mailbox || f == family::message || f == family::memory ||
-         f == family::outbox || f == family::event_log || f == family::dead_letter;
+  return f == family::journal || f == family::mailbox || f == family::message ||
+         f == family::memory || f == family::outbox || f == family::event_log ||
+         f == family::dead_letter;
 }
 
 /// Read by whole key. The others are only scanned, where a filter of whole keys has nothing to say.
 bool is_read_by_key(family f) noexcept {
-  return f != family::stream && f != family::timer && f != family::index && f != family::audit && f != family::log;
+  return f != family::stream && f != family::timer && f != family::index && f != family::audit &&
+         f != family::log;
 }
 
 rocksdb::CompressionType compression() {
@@ -90,7 +93,8 @@ rocksdb::DBOptions database_settings(const rocksdb_options& options, const budge
   return db;
 }
 
-rocksdb::ColumnFamilyOptions family_settings(family f, const budget& memory, rocksdb::BlockBasedTableOptions tables) {
+rocksdb::ColumnFamilyOptions family_settings(family f, const budget& memory,
+                                             rocksdb::BlockBasedTableOptions tables) {
   rocksdb::ColumnFamilyOptions family;
   family.write_buffer_size = is_busy(f) ? std::clamp(memory.memtables / 4, 2 * mib, 32 * mib)
                                         : std::clamp(memory.memtables / 12, 1 * mib, 8 * mib);

@@ -20,21 +20,22 @@ namespace {
 constexpr std::uint8_t folder_format = 1;  // of the folder as a whole: families, keys
 
 error to_error(const rocksdb::Status& status, const std::string& doing) {
-  return {status.IsCorruption() ? errc::corrupt : errc::io_failure, doing + ": " + status.ToString()};
+  return {status.IsCorruption() ? errc::corrupt : errc::io_failure,
+          doing + ": " + status.ToString()};
 }
 
-rocksdb::Slice slice(std::string_view bytes) noexcept {
-  return {bytes.data(), bytes.size()};
-}
-std::string_view view(const rocksdb::Slice& bytes) noexcept {
-  return {bytes.data(), bytes.size()};
-}
+rocksdb::Slice slice(std::string_view bytes) noexcept { return {bytes.data(), bytes.size()}; }
+std::string_view view(const rocksdb::Slice& bytes) noexcept { return {bytes.data(), bytes.size()}; }
 
 class rocksdb_cursor final : public cursor {
 public:
-  rocksdb_cursor(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* in, const rocksdb::Snapshot* at, std::string_view lower,
-                 std::string_view upper, bool descending)
-    : lower_(lower), upper_(upper), lower_slice_(lower_), upper_slice_(upper_), descending_(descending) {
+  rocksdb_cursor(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* in, const rocksdb::Snapshot* at,
+                 std::string_view lower, std::string_view upper, bool descending)
+    : lower_(lower),
+      upper_(upper),
+      lower_slice_(lower_),
+      upper_slice_(upper_),
+      descending_(descending) {
     rocksdb::ReadOptions options;
     options.snapshot = at;
     options.iterate_lower_bound = &lower_slice_;
@@ -95,12 +96,15 @@ public:
     return std::optional<std::string>{std::move(value)};
   }
 
-  std::unique_ptr<cursor> scan(family in, std::string_view lower, std::string_view upper, bool descending) const override {
+  std::unique_ptr<cursor> scan(family in, std::string_view lower, std::string_view upper,
+                               bool descending) const override {
     return std::make_unique<rocksdb_cursor>(db_, handle_of(in), at_, lower, upper, descending);
   }
 
 private:
-  rocksdb::ColumnFamilyHandle* handle_of(family in) const { return families_[static_cast<std::size_t>(in)]; }
+  rocksdb::ColumnFamilyHandle* handle_of(family in) const {
+    return families_[static_cast<std::size_t>(in)];
+  }
 
   rocksdb::DB& db_;
   const handles& families_;
@@ -110,7 +114,10 @@ private:
 class rocksdb_store final : public store {
 public:
   rocksdb_store(folder_lock lock, std::unique_ptr<rocksdb::DB> db, const handles& families)
-    : lock_(std::move(lock)), db_(std::move(db)), families_(families), now_(*db_, families_, nullptr) {}
+    : lock_(std::move(lock)),
+      db_(std::move(db)),
+      families_(families),
+      now_(*db_, families_, nullptr) {}
   ~rocksdb_store() override {
     for (auto* family : families_)
       db_->DestroyColumnFamilyHandle(family);
@@ -119,9 +126,12 @@ public:
   rocksdb_store(const rocksdb_store&) = delete;
   rocksdb_store& operator=(const rocksdb_store&) = delete;
 
-  result<std::optional<std::string>> get(family in, std::string_view key) const override { return now_.get(in, key); }
+  result<std::optional<std::string>> get(family in, std::string_view key) const override {
+    return now_.get(in, key);
+  }
 
-  std::unique_ptr<cursor> scan(family in, std::string_view lower, std::string_view upper, bool descending) const override {
+  std::unique_ptr<cursor> scan(family in, std::string_view lower, std::string_view upper,
+                               bool descending) const override {
     return now_.scan(in, lower, upper, descending);
   }
 
@@ -189,12 +199,14 @@ status check_format(rocksdb_store& opened, const rocksdb_options& options) {
     return known.error();
   if (*known) {
     if ((*known)->size() != 1 || static_cast<std::uint8_t>((**known)[0]) > folder_format)
-      return error{errc::corrupt, "the data folder " + options.path +
-                                    " was written by a newer holdfast: use that version, or restore a backup"};
+      return error{errc::corrupt,
+                   "the data folder " + options.path +
+                     " was written by a newer holdfast: use that version, or restore a backup"};
     return ok_status();
   }
   if (!opened.is_new())
-    return error{errc::corrupt, "the data folder " + options.path + " holds no format: it is not one of holdfast"};
+    return error{errc::corrupt,
+                 "the data folder " + options.path + " holds no format: it is not one of holdfast"};
   if (options.read_only)
     return error{errc::not_found, "the folder " + options.path + " holds no holdfast data"};
   write_set mark;
@@ -211,8 +223,9 @@ status check_families(const rocksdb_settings& settings, const std::string& path)
     const bool known = std::any_of(settings.families.begin(), settings.families.end(),
                                    [&](const auto& descriptor) { return descriptor.name == name; });
     if (!known)
-      return error{errc::corrupt, "the data folder " + path + " holds `" + name +
-                                    "`, which a newer holdfast wrote: use that version, or restore a backup"};
+      return error{errc::corrupt,
+                   "the data folder " + path + " holds `" + name +
+                     "`, which a newer holdfast wrote: use that version, or restore a backup"};
   }
   return ok_status();
 }
@@ -243,7 +256,8 @@ struct opened_db {
 };
 
 /// `create_missing_column_families` would rewrite and sync the options file for each family: most of the start's time.
-rocksdb::Status create_db(const rocksdb_settings& settings, const std::string& path, opened_db& out) {
+rocksdb::Status create_db(const rocksdb_settings& settings, const std::string& path,
+                          opened_db& out) {
   auto families = settings.families;
   const auto first = families.begin() + 1;
   std::vector<rocksdb::ColumnFamilyHandle*> opened;
@@ -258,12 +272,14 @@ rocksdb::Status create_db(const rocksdb_settings& settings, const std::string& p
   return done;
 }
 
-rocksdb::Status open_db(const rocksdb_settings& settings, const rocksdb_options& options, opened_db& out) {
+rocksdb::Status open_db(const rocksdb_settings& settings, const rocksdb_options& options,
+                        opened_db& out) {
   std::vector<rocksdb::ColumnFamilyHandle*> opened;
   rocksdb::DB* db = nullptr;
   const auto done =
-    options.read_only ? rocksdb::DB::OpenForReadOnly(settings.db, options.path, settings.families, &opened, &db)
-                      : rocksdb::DB::Open(settings.db, options.path, settings.families, &opened, &db);
+    options.read_only
+      ? rocksdb::DB::OpenForReadOnly(settings.db, options.path, settings.families, &opened, &db)
+      : rocksdb::DB::Open(settings.db, options.path, settings.families, &opened, &db);
   if (done.ok()) {
     out.db.reset(db);
     std::copy(opened.begin(), opened.end(), out.families.begin());
@@ -298,7 +314,8 @@ result<std::unique_ptr<store>> open_rocksdb(const rocksdb_options& options) {
     if (auto made = make_folder(options.path); !made)
       return made.error();
   }
-  auto lock = options.read_only ? folder_lock::shared(options.path) : folder_lock::exclusive(options.path);
+  auto lock =
+    options.read_only ? folder_lock::shared(options.path) : folder_lock::exclusive(options.path);
   if (!lock)
     return lock.error();
   auto settings = settings_for(options);
@@ -311,7 +328,8 @@ result<std::unique_ptr<store>> open_rocksdb(const rocksdb_options& options) {
   } else if (const auto made = create_db(settings, options.path, opened); !made.ok()) {
     return to_error(made, "make a store in " + options.path);
   }
-  auto out = std::make_unique<rocksdb_store>(std::move(*lock), std::move(opened.db), opened.families);
+  auto out =
+    std::make_unique<rocksdb_store>(std::move(*lock), std::move(opened.db), opened.families);
   if (auto checked = check_format(*out, options); !checked)
     return checked.error();
   return std::unique_ptr<store>{std::move(out)};

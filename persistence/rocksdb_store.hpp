@@ -11,7 +11,8 @@ namespace holdfast {
 
 struct rocksdb_options {
   std::string path;
-  std::uint64_t memory_limit_bytes = 1ULL << 30;  ///< of the process; caches and buffers take a quarter of it at most
+  std::uint64_t memory_limit_bytes =
+    1ULL << 30;  ///< of the process; caches and buffers take a quarter of it at most
   bool create_if_missing = true;
   bool read_only = false;  ///< for looking at a stopped folder; the folder is not changed
 };

@@ -23,7 +23,8 @@ namespace {
 constexpr std::size_t block_bytes = 32'768;
 constexpr std::size_t header_bytes = 7;
 constexpr std::size_t sector_bytes = 512;
-constexpr std::size_t zeroes_min = 8;  // fewer, in a sector's part of a record, may have been written
+constexpr std::size_t zeroes_min =
+  8;  // fewer, in a sector's part of a record, may have been written
 
 enum class fragment_type : std::uint8_t { full = 1, first = 2, middle = 3, last = 4 };
 
@@ -60,9 +61,7 @@ bool all_zero(std::string_view bytes) {
 struct fragment {
   fragment_type type;
   std::size_t end;
-  bool begins_record() const {
-    return type == fragment_type::full || type == fragment_type::first;
-  }
+  bool begins_record() const { return type == fragment_type::full || type == fragment_type::first; }
 };
 
 /// The fragment at this place of a log, if it is intact.
@@ -136,12 +135,13 @@ using logs = std::map<std::uint64_t, std::filesystem::path, std::greater<>>;
 result<logs> logs_in(const std::string& path) {
   logs out;
   std::error_code failed;
-  for (auto at = std::filesystem::directory_iterator(path, failed); !failed && at != std::filesystem::directory_iterator();
-       at.increment(failed)) {
+  for (auto at = std::filesystem::directory_iterator(path, failed);
+       !failed && at != std::filesystem::directory_iterator(); at.increment(failed)) {
     const auto name = at->path().stem().string();
     std::uint64_t number = 0;
     const auto parsed = std::from_chars(name.data(), name.data() + name.size(), number);
-    if (at->path().extension() == ".log" && parsed.ec == std::errc{} && parsed.ptr == name.data() + name.size())
+    if (at->path().extension() == ".log" && parsed.ec == std::errc{} &&
+        parsed.ptr == name.data() + name.size())
       out[number] = at->path();
   }
   if (failed)
@@ -169,7 +169,8 @@ result<bool> only_last_write_is_torn(const std::string& path) {
       return log.error();
     const auto damaged = damage_in(*log);
     if (damaged)
-      return misses_a_sector(*log, damaged->record) && !record_begins_after(*log, damaged->fragment + 1);
+      return misses_a_sector(*log, damaged->record) &&
+             !record_begins_after(*log, damaged->fragment + 1);
     if (!all_zero(*log))
       return false;  // the newest that was written to is intact
   }

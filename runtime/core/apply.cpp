@@ -248,7 +248,8 @@ void fact_machine::apply_record(const reader& view, group_id group, const turn_r
       evolve(partition, f, record.at);
       apply_to_partition(group, record, f, out);
       partition_changed = partition_changed || std::holds_alternative<leader_started>(f)
-                          || std::holds_alternative<inbound_accepted>(f) || std::holds_alternative<message_sent>(f);
+                          || std::holds_alternative<inbound_accepted>(f) || std::holds_alternative<message_sent>(f)
+                          || std::holds_alternative<event_routed>(f);  // whose id is of this time
     }
   if (partition_changed)
     out.put(family::meta, keys::partition_state(group), codec::encode(load_partition(view, group)));

@@ -31,6 +31,9 @@ class behaviour {
 public:
   virtual ~behaviour() = default;
   virtual void on_trigger(turn_builder& turn, const compiled_agent& spec, const trigger& t) const = 0;
+  /// An outcome of a run that is being cancelled, or is over and may be retried: written down where the retry will look
+  /// for it. Starts nothing, and throws nothing.
+  virtual void note_outcome(turn_builder&, const trigger&) const {}
   /// True when `on_trigger` runs foreign code that may throw or take the process down.
   virtual bool is_foreign() const noexcept = 0;
 };

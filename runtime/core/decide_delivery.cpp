@@ -50,7 +50,7 @@ result<decision> decide_one(turn_builder& turn, const deliver_event& cmd) {
     return error{errc::unknown_type, "no agent type `" + state.name.type + "` is defined; `holdfast apply -f FILE` defines one"};
   event_id id = cmd.id;
   if (id.empty())
-    id = event_id{make_id(turn.now(), turn.context().group, hash_of(state.name), state.mailbox_next)};
+    id = event_id{make_id(turn.now(), turn.context().group, hash_of(state.name), state.seq)};
   const run_id run = cmd.run.empty() ? run_id{id.id} : cmd.run;
 
   if (!cmd.reply_to && is_awaited(turn, cmd.event))  // a question gets a run of its own, whose end answers it

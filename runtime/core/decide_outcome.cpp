@@ -25,18 +25,24 @@ bool of_open_run(const turn_builder& turn, const effect_state& effect) {
   return turn.state().run && turn.state().run->id == effect.run;
 }
 
-void tell_behaviour(turn_builder& turn, closed_effect closed, seq_no seq) {
-  if (!turn.state().run)
-    return;
-  if (turn.state().run->cancel) {
-    settle_cancel(turn);
-    return;
-  }
+/// Tells the behaviour of `effect` what it came to; the fact that says so is the last one.
+void tell_behaviour(turn_builder& turn, const effect_state& effect, closed_effect closed) {
+  const auto& state = turn.state();
   trigger t;
   t.what = trigger::kind::outcome;
-  t.seq = seq;
+  t.seq = state.seq;
   t.effect = std::move(closed);
-  call_behaviour(turn, t);
+  const bool open = of_open_run(turn, effect);
+  if (open && !state.run->cancel) {
+    call_behaviour(turn, t);
+    return;
+  }
+  // What is finished is kept for a retry of the run.
+  if (open || (!state.run && state.last_failed && state.last_failed->id == effect.run))
+    if (const auto spec = turn.definition())
+      if (const auto* decider = turn.context().behaviour_of ? turn.context().behaviour_of(*spec) : nullptr)
+        decider->note_outcome(turn, t);
+  settle_cancel(turn);
 }
 
 closed_effect closed_of(const effect_state& effect, outcome_status came_to) {
@@ -65,8 +71,7 @@ void succeed(turn_builder& turn, const effect_state& effect, const attempt_outco
     turn.add(tool_completed{effect.no, effect.attempt, effect.name, outcome.output});
     closed.output = outcome.output;
   }
-  const seq_no seq = turn.state().seq;
-  tell_behaviour(turn, std::move(closed), seq);
+  tell_behaviour(turn, effect, std::move(closed));
 }
 
 void fail_for_good(turn_builder& turn, const effect_state& effect, failure error) {
@@ -74,8 +79,7 @@ void fail_for_good(turn_builder& turn, const effect_state& effect, failure error
   closed_effect closed = closed_of(effect, outcome_status::failed);
   closed.error = error;
   turn.add(effect_failed{effect.no, effect.attempt, std::move(error), true, effect.name});
-  const seq_no seq = turn.state().seq;
-  tell_behaviour(turn, std::move(closed), seq);
+  tell_behaviour(turn, effect, std::move(closed));
 }
 
 void fail(turn_builder& turn, const effect_state& effect, const attempt_outcome& outcome) {
@@ -120,13 +124,10 @@ void late_answer(turn_builder& turn, const effect_state& effect, const attempt_o
   found.by = "holdfast";
   found.tool = effect.name;
   turn.add(std::move(found));
-  if (!of_open_run(turn, effect))
-    return;
   closed_effect closed = closed_of(effect, outcome.status);
   closed.output = outcome.output;
   closed.error = outcome.error;
-  const seq_no seq = turn.state().seq;
-  tell_behaviour(turn, std::move(closed), seq);
+  tell_behaviour(turn, effect, std::move(closed));
 }
 
 }  // namespace
@@ -172,15 +173,12 @@ result<decision> decide_one(turn_builder& turn, const resolve_effect& cmd) {
       start_attempt(turn, effect.no);
     return decision{};
   }
-  if (!of_open_run(turn, effect))
-    return decision{};
   const bool succeeded = cmd.resolved == resolution::succeeded;
   closed_effect closed = closed_of(effect, succeeded ? outcome_status::succeeded : outcome_status::failed);
   closed.output = cmd.output.empty() ? "null" : cmd.output;
   if (!succeeded)
     closed.error = reconciled_as_failed(effect.no, cmd.note);
-  const seq_no seq = turn.state().seq;
-  tell_behaviour(turn, std::move(closed), seq);
+  tell_behaviour(turn, effect, std::move(closed));
   return decision{};
 }
 

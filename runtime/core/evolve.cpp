@@ -47,6 +47,7 @@ public:
     run.handler_failures = 0;
     run.triggers_due.clear();
     run.output_retries = 0;
+    run.emitted_bytes = 0;
     if (!f.carried) {
       run.message_base = f.message_base;
       run.message_bytes_base = s_.message_bytes;
@@ -310,6 +311,10 @@ private:
     for (auto& call : calls())
       if (call.effect_no == no)
         call.closed = true;
+    if (s_.last_failed)  // an outcome that came after the run ended
+      for (auto& call : s_.last_failed->calls)
+        if (call.effect_no == no)
+          call.closed = true;
     std::erase_if(s_.effects, [&](const effect_state& e) { return e.no == no; });
   }
 

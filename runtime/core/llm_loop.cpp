@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <optional>
 
 #include "runtime/core/run_steps.hpp"
 
@@ -135,19 +136,34 @@ void finish(turn_builder& turn, const compiled_agent& spec, const std::string& t
   ask_model(turn, spec);
 }
 
-void on_answer(turn_builder& turn, const compiled_agent& spec, const trigger& t) {
-  const auto recorded = turn.fact_at(t.seq);
+std::optional<model_reply> reply_at(const turn_builder& turn, seq_no seq) {
+  const auto recorded = turn.fact_at(seq);
   const auto* completed = recorded ? std::get_if<model_completed>(&*recorded) : nullptr;
-  if (completed == nullptr) {
-    fail_run(turn, {"corrupt", "the model's answer cannot be read", t.effect.no, false});
-    return;
-  }
-  const model_reply reply = completed->reply;
+  return completed ? std::optional{completed->reply} : std::nullopt;
+}
+
+void append_answer(turn_builder& turn, const model_reply& reply) {
   message m;
   m.role = message_role::assistant;
   m.content = reply.text;
   m.tool_calls = reply.tool_calls;
   append_message(turn, std::move(m));
+}
+
+void append_result(turn_builder& turn, const closed_effect& effect) {
+  tell_model(turn, effect.call_id, effect.name,
+             effect.status == outcome_status::succeeded ? shown(effect.output)
+                                                        : error_for_model(effect.error.code, effect.error.message));
+}
+
+void on_answer(turn_builder& turn, const compiled_agent& spec, const trigger& t) {
+  const auto found = reply_at(turn, t.seq);
+  if (!found) {
+    fail_run(turn, {"corrupt", "the model's answer cannot be read", t.effect.no, false});
+    return;
+  }
+  const model_reply& reply = *found;
+  append_answer(turn, reply);
   if (reply.tool_calls.empty()) {
     finish(turn, spec, reply.text);
     return;
@@ -168,26 +184,35 @@ void on_outcome(turn_builder& turn, const compiled_agent& spec, const trigger& t
       fail_run(turn, {"model_failed", effect.error.message, effect.no, true});
     return;
   }
-  tell_model(turn, effect.call_id, effect.name,
-             effect.status == outcome_status::succeeded ? shown(effect.output)
-                                                        : error_for_model(effect.error.code, effect.error.message));
+  append_result(turn, effect);
   if (all_closed(turn))
     ask_model(turn, spec);
 }
 
-/// A failed run goes on: calls that were never declared are refused, so that the conversation is whole, and the model is
-/// asked again.
+/// A failed run goes on: the model is told of calls that have no result, so that the conversation is whole, and asked
+/// again.
 void resume(turn_builder& turn, const compiled_agent& spec) {
   const auto calls = turn.state().run->calls;
   for (const auto& call : calls)
     if (!call.closed) {
-      turn.add(tool_refused{turn.state().run->steps, call.tool, call.call_id, "the run ended before this call finished"});
-      tell_model(turn, call.call_id, call.tool, error_for_model("not_performed", "the run ended before this call finished"));
+      const bool unknown = call.effect_no != 0 && find_effect(turn.state(), call.effect_no) != nullptr;
+      const std::string code = unknown ? "unknown_outcome" : "not_performed";
+      const std::string why = unknown ? "this call may have been performed; its outcome is not known"
+                                      : "the run ended before this call was made";
+      turn.add(tool_refused{turn.state().run->steps, call.tool, call.call_id, why});
+      tell_model(turn, call.call_id, call.tool, error_for_model(code, why));
     }
   ask_model(turn, spec);
 }
 
 }  // namespace
+
+void llm_loop::note_outcome(turn_builder& turn, const trigger& t) const {
+  if (t.effect.kind != effect_kind::model)
+    append_result(turn, t.effect);
+  else if (const auto reply = reply_at(turn, t.seq))  // a failed call has none
+    append_answer(turn, *reply);
+}
 
 void llm_loop::on_trigger(turn_builder& turn, const compiled_agent& spec, const trigger& t) const {
   switch (t.what) {

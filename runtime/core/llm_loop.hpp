@@ -9,6 +9,7 @@ namespace holdfast {
 class llm_loop : public behaviour {
 public:
   void on_trigger(turn_builder& turn, const compiled_agent& spec, const trigger& t) const override;
+  void note_outcome(turn_builder& turn, const trigger& t) const override;
   bool is_foreign() const noexcept override { return false; }
 };
 

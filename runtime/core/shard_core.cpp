@@ -341,8 +341,12 @@ void shard_core::settle_dead_letter(event_id id, bool redrive, request_ref from)
 // ---- from and to other partitions ----------------------------------------------------------------------------------
 
 void shard_core::inbound(group_id source, std::uint64_t sequence, outbox_message message) {
-  if (ended_ || !started_)
+  if (ended_)
     return;  // it is sent again
+  if (!started_) {
+    host_.acknowledge(source, options_.group, sequence, false);  // again in a moment
+    return;
+  }
   if (was_taken(partition_, source, sequence)) {
     host_.acknowledge(source, options_.group, sequence, true);
     return;

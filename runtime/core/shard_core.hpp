@@ -89,6 +89,11 @@ public:
   bool is_started() const noexcept { return started_; }
   bool is_ended() const noexcept { return ended_; }
   std::size_t agents_working() const noexcept { return working_; }
+  /// What it has still to tell, take, fire or write; nothing when it is at rest.
+  std::size_t unfinished() const noexcept {
+    return once_.size() + taking_.size() + waiters_.size() + partition_turns_.size() + refused_.size() + acks_.size()
+           + firing_.size() + forks_.size() + settling_.size();
+  }
 
 private:
   /// One agent that is in memory, or about to be.

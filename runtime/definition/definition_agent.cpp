@@ -105,7 +105,9 @@ void check_whole(map_reader& in, const agent_definition& out) {
   check_type(in, out);
   const auto* model = in.node().find("model");
   const bool has_use = model != nullptr && model->value.is_map() && model->value.find("use") != nullptr;
-  if (out.behaviour == behaviour_kind::llm && !has_use)
+  const auto* behaviour = in.node().find("behaviour");
+  const bool is_llm = behaviour == nullptr || behaviour->value.text == "llm";  // another word is a problem of its own
+  if (is_llm && !has_use)
     in.missing("model", "an LLM agent needs model: { use: [NAME] }, a model of the node's configuration");
 }
 

@@ -243,12 +243,20 @@ private:
     return text.substr(0, size) + "…";
   }
 
+  static std::string unescaped(std::string step) {
+    for (auto at = step.find("~1"); at != std::string::npos; at = step.find("~1", at + 1))
+      step.replace(at, 2, "/");
+    for (auto at = step.find("~0"); at != std::string::npos; at = step.find("~0", at + 1))
+      step.replace(at, 2, "~");
+    return step;
+  }
+
   /// The schema of that place as far as `properties` and `items` alone lead there; null otherwise.
   const json* subschema_at(const std::string& pointer) const {
     const json* at = &source_;
     for (std::size_t begin = 0; begin < pointer.size();) {
       const auto end = std::min(pointer.find('/', begin + 1), pointer.size());
-      std::string name = pointer.substr(begin + 1, end - begin - 1);
+      const auto name = unescaped(pointer.substr(begin + 1, end - begin - 1));
       begin = end;
       if (!at->is_object())
         return nullptr;

@@ -12,12 +12,12 @@ using enum jq_arguments;
 
 // `any`, `map` … walk their input, so it is charged. What sorts or makes much of little is charged more than once.
 constexpr auto builtins = std::to_array<jq_builtin>({
-  {"add", 0, none, 2, 0},
-  {"all", 0, none, 1, 0},
-  {"all", 1, closures, 1, 0},
+  {"add", 0, none, 2, 0, jq_input::items},
+  {"all", 0, none, 1, 0, jq_input::items},
+  {"all", 1, closures, 1, 0, jq_input::items},
   {"all", 2, closures, 0, 0},
-  {"any", 0, none, 1, 0},
-  {"any", 1, closures, 1, 0},
+  {"any", 0, none, 1, 0, jq_input::items},
+  {"any", 1, closures, 1, 0, jq_input::items},
   {"any", 2, closures, 0, 0},
   {"arrays", 0},
   {"ascii_downcase", 0, none, 12, 0},
@@ -35,14 +35,14 @@ constexpr auto builtins = std::to_array<jq_builtin>({
   {"fabs", 0, none, 1, 0},
   {"first", 0},
   {"first", 1, closures, 0, 0},
-  {"flatten", 0, none, 2, 1},
-  {"flatten", 1, values, 2, 1},
+  {"flatten", 0, none, 2, 1, jq_input::items},
+  {"flatten", 1, values, 2, 1, jq_input::items},
   {"floor", 0, none, 1, 0},
-  {"from_entries", 0, none, 2, 1},
+  {"from_entries", 0, none, 2, 1, jq_input::items},
   {"fromdate", 0, none, 1, 0},
   {"fromdateiso8601", 0, none, 1, 0},
   {"fromjson", 0, none, 2, 1},
-  {"group_by", 1, closures, 2, 1},
+  {"group_by", 1, closures, 2, 1, jq_input::list},
   {"has", 1, values, 0, 0},
   {"in", 1, closures, 0, 0},
   {"inside", 1, values, 1, 0},
@@ -57,11 +57,11 @@ constexpr auto builtins = std::to_array<jq_builtin>({
   {"log10", 0, none, 1, 0},
   {"log2", 0, none, 1, 0},
   {"ltrimstr", 1, values, 1, 0},
-  {"map", 1, closures, 1, 0},
+  {"map", 1, closures, 1, 0, jq_input::items},
   {"max", 0, none, 1, 0},
-  {"max_by", 1, closures, 2, 0},
+  {"max_by", 1, closures, 2, 0, jq_input::list},
   {"min", 0, none, 1, 0},
-  {"min_by", 1, closures, 2, 0},
+  {"min_by", 1, closures, 2, 0, jq_input::list},
   {"not", 0},
   {"nulls", 0},
   {"numbers", 0},
@@ -73,7 +73,7 @@ constexpr auto builtins = std::to_array<jq_builtin>({
   {"scalars", 0},
   {"select", 1, closures, 0, 0},
   {"sort", 0, none, 3, 0},
-  {"sort_by", 1, closures, 3, 0},
+  {"sort_by", 1, closures, 3, 0, jq_input::list},
   {"split", 1, values, 1, 1},
   {"sqrt", 0, none, 1, 0},
   {"startswith", 1, values, 1, 0},
@@ -82,12 +82,12 @@ constexpr auto builtins = std::to_array<jq_builtin>({
   {"todate", 0, none, 1, 0},
   {"todateiso8601", 0, none, 1, 0},
   {"tojson", 0, none, 2, 0},
-  {"tonumber", 0, none, 1, 0},
+  {"tonumber", 0, none, 2, 0},
   {"tostring", 0, none, 2, 0},
   {"trunc", 0, none, 1, 0},
   {"type", 0},
   {"unique", 0, none, 3, 0},
-  {"unique_by", 1, closures, 3, 0},
+  {"unique_by", 1, closures, 3, 0, jq_input::list},
   {"utf8bytelength", 0, none, 1, 0},
   {"values", 0},
   {"with_entries", 1, closures, 2, 1},
@@ -170,13 +170,28 @@ struct replacement {
 
 // In order: a later one may use an earlier one. Inside `def x`, the call of `__x` reaches libjq's own x.
 constexpr auto replacements = std::to_array<replacement>({
+  // libjq's own .[] loses the memory of a name when an error, or the end of `first`, passes an object.
+  {"__each", R"(def __each: debug | if type == "object" then . as $o | keys_unsorted[] as $k | $o[$k] else .[] end; )"},
+  {"__each_opt",
+   R"(def __each_opt: debug | if type == "object" then . as $o | keys_unsorted[] as $k | $o[$k] else .[]? end; )"},
+  {"__items", R"(def __items: if type == "object" then . as $o | [keys_unsorted[] as $k | $o[$k]] else . end; )"},
+  {"__list", R"(def __list: if type == "array" then . else error(type + " cannot be sorted, as it is not an array") end; )"},
   {"length", R"(def __length: length; def length: if type == "string" then debug | __length else __length end; )"},
   {"contains", "def __contains($b): contains($b); "
                "def contains($b): . as $a | (($b | debug | recurse) as $_ | $a | debug | empty), ($a | __contains($b)); "},
   {"inside", "def inside($b): . as $a | $b | contains($a); "},
   {"join", // libjq's own copies what it has for every element.
-   R"(def join($x): [(debug | .[]) | if type == "number" or type == "boolean" then tostring else . // "" end | "" + .] as $p | )"
+   R"(def __join_items: if type == "object" then . as $o | keys_unsorted[] as $k | $o[$k] else .[] end; )"
+   R"(def join($x): [(debug | __join_items) | if type == "number" or type == "boolean" then tostring else . // "" end | "" + .] as $p | )"
    R"(if ($p | length) == 0 then "" else [$p[0], ($p[1:][] | ($x | debug), .)] | add end; )"},
+  // libjq's own lose memory on what is not a string, and on text that is JSON but no number.
+  {"ltrimstr", "def __ltrimstr($x): ltrimstr($x); "
+               "def ltrimstr($x): if type == \"string\" and ($x | type) == \"string\" then __ltrimstr($x) else . end; "},
+  {"rtrimstr", "def __rtrimstr($x): rtrimstr($x); "
+               "def rtrimstr($x): if type == \"string\" and ($x | type) == \"string\" then __rtrimstr($x) else . end; "},
+  {"tonumber", R"(def tonumber: if type == "number" then . elif type == "string" then )"
+               R"((. as $s | try fromjson catch null | if type == "number" then . else error($s[:20] + " is not a number") end) )"
+               R"(else error(type + " cannot be parsed as a number") end; )"},
   // A time that no calendar has ends the process in libjq.
   {"todate",
    R"(def __todate: todate; def todate: if type == "number" and . >= -62135596800 and . <= 253402300799 then __todate )"

@@ -16,12 +16,20 @@ enum class jq_arguments : std::uint8_t {
   values,    ///< looked at by the builtin: paid for
 };
 
+/// What it wants as its input.
+enum class jq_input : std::uint8_t {
+  any,
+  items,  ///< an array, or an object, which is turned into the array of its values
+  list,   ///< an array
+};
+
 struct jq_builtin {
   std::string_view name;
   std::size_t arity = 0;
   jq_arguments arguments = jq_arguments::none;
   unsigned input_ticks = 0;   ///< how often the size of the input is charged
   unsigned output_ticks = 0;  ///< likewise of each output
+  jq_input input = jq_input::any;
 };
 
 /// Null when it is not allowed with so many arguments.

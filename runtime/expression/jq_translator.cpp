@@ -350,7 +350,7 @@ private:
       return false;
     }
     if (accept("?")) {
-      out.text += "?";
+      out.text = out.text.back() == ')' ? "((" + out.text + ")?)" : out.text + "?";
       out.path.reset();
     }
     return true;
@@ -374,10 +374,8 @@ private:
   void bracket(node& out) {
     expect("[", "");
     const std::string container = "(" + out.text + "|debug)";
-    if (accept("]")) {
-      out = {container + "[]"};
-      return;
-    }
+    if (accept("]"))
+      return each(out);
     if (accept(":")) {
       const auto last = pipe();
       expect("]", "after a slice");
@@ -398,6 +396,12 @@ private:
       out = {out.text + "[" + key.text + "]"};
     else
       add_key(out, key);
+  }
+
+  void each(node& out) {
+    const std::string name = accept("?") ? "__each_opt" : "__each";
+    use(name);
+    out = {"(" + out.text + "|" + name + ")"};
   }
 
   static std::optional<std::size_t> literal_index(const node& key) {
@@ -610,8 +614,13 @@ private:
                           did_you_mean(name.text, jq_builtin_names()));
   }
 
-  static node called(const jq_builtin& builtin, const std::vector<node>& arguments) {
+  node called(const jq_builtin& builtin, const std::vector<node>& arguments) {
     std::string text = "(";
+    if (builtin.input != jq_input::any) {
+      const std::string name = builtin.input == jq_input::items ? "__items" : "__list";
+      use(name);
+      text += name + "|";
+    }
     for (unsigned i = 0; i < builtin.input_ticks; ++i)
       text += "debug|";
     text += builtin.name;

@@ -5,23 +5,25 @@
 namespace holdfast {
 
 std::optional<agent_status> agent_status_of(std::string_view name) noexcept {
-  for (const auto one : {agent_status::idle, agent_status::running, agent_status::waiting, agent_status::paused,
-                         agent_status::quarantined})
+  for (const auto one : {agent_status::idle, agent_status::running, agent_status::waiting,
+                         agent_status::paused, agent_status::quarantined})
     if (to_string(one) == name)
       return one;
   return std::nullopt;
 }
 
-result<agent_filter> agent_filter_of(std::string_view type, std::string_view status_name, std::string_view where,
-                                     const compilers& with) {
+result<agent_filter> agent_filter_of(std::string_view type, std::string_view status_name,
+                                     std::string_view where, const compilers& with) {
   agent_filter out;
   if (!type.empty() && !is_valid_type(type))
-    return error{errc::malformed, "`type` is 1 to 63 of a-z, 0-9 and '-', and starts with a letter"};
+    return error{errc::malformed,
+                 "`type` is 1 to 63 of a-z, 0-9 and '-', and starts with a letter"};
   out.type = type;
   if (!status_name.empty()) {
     out.status_is = agent_status_of(status_name);
     if (!out.status_is)
-      return error{errc::malformed, "`status` is one of idle, running, waiting, paused, quarantined"};
+      return error{errc::malformed,
+                   "`status` is one of idle, running, waiting, paused, quarantined"};
   }
   if (!where.empty()) {
     if (!with.jq)

@@ -28,7 +28,8 @@ std::optional<agent_state> agent_or_refuse(const call& c) {
   return std::move(*state);
 }
 
-std::vector<keys::range> agent_ranges(std::uint16_t partitions, std::string_view type, const std::string& after) {
+std::vector<keys::range> agent_ranges(std::uint16_t partitions, std::string_view type,
+                                      const std::string& after) {
   const auto last = parse_agent_name(after);
   return of_all_partitions(partitions, [&](group_id group) {
     auto range = keys::agents(group, type);
@@ -44,7 +45,8 @@ void answer_agents(const answering& reply, const agent_filter& filter, const pag
   std::string next;
   std::size_t taken = 0;
   std::size_t scanned = 0;
-  merged_scan scan{node.records(), family::snapshot, agent_ranges(node.partitions(), filter.type, page.after), false};
+  merged_scan scan{node.records(), family::snapshot,
+                   agent_ranges(node.partitions(), filter.type, page.after), false};
   std::string last;
   for (; scan.valid(); scan.next()) {
     if (taken == page.limit || scanned == reply.at().opts.scanned_max) {
@@ -77,8 +79,10 @@ void list_agents(call&& c) {
   if (!page)
     return c.reply.refuse(page.error());
   if (!page->after.empty() && !parse_agent_name(page->after))
-    return c.reply.refuse(error{errc::malformed, "`cursor` is not one that this list gave; begin again without it"});
-  auto filter = agent_filter_of(query->text("type"), query->text("status"), query->text("where"), c.at().opts.with);
+    return c.reply.refuse(
+      error{errc::malformed, "`cursor` is not one that this list gave; begin again without it"});
+  auto filter = agent_filter_of(query->text("type"), query->text("status"), query->text("where"),
+                                c.at().opts.with);
   if (!filter)
     return c.reply.refuse(filter.error());
   c.at().offload([reply = c.reply, filter = std::move(*filter), page = std::move(*page)] {
@@ -139,7 +143,8 @@ void get_mailbox(call&& c) {
       return c.reply.refuse(recorded.error());
     const auto* received = std::get_if<event_received>(&*recorded);
     if (received == nullptr)
-      return c.reply.refuse(error{errc::corrupt, "a mailbox entry of " + to_string(state->name) + " names no event"});
+      return c.reply.refuse(
+        error{errc::corrupt, "a mailbox entry of " + to_string(state->name) + " names no event"});
     write_waiting(list.item(), state->name,
                   {entry->event_seq, entry->id, entry->run, entry->received_at, received->event});
     ++taken;
@@ -161,13 +166,14 @@ void get_timers(call&& c) {
   std::sort(timers.begin(), timers.end(), [](const timer_state& a, const timer_state& b) {
     return std::pair{a.due, a.id} < std::pair{b.due, b.id};
   });
-  const std::size_t first = std::min<std::size_t>(number_at(page->after).value_or(0), timers.size());
+  const std::size_t first =
+    std::min<std::size_t>(number_at(page->after).value_or(0), timers.size());
   const std::size_t last = std::min(first + page->limit, timers.size());
   list_writer list;
   for (std::size_t i = first; i < last; ++i)
     write_timer(list.item(), timers[i]);
-  c.reply.document(list.finish(last < timers.size() ? make_cursor(cursor_kind::number, position_of(last))
-                                                    : std::string{}));
+  c.reply.document(list.finish(
+    last < timers.size() ? make_cursor(cursor_kind::number, position_of(last)) : std::string{}));
 }
 
 }  // namespace holdfast

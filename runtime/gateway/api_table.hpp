@@ -1,5 +1,6 @@
 #pragma once
-// Every call of the API, once: the router and the OpenAPI document are made from it, so that none can miss a route.
+// Every call of the API, once: the router and the OpenAPI document are made from it, so that none
+// can miss a route.
 
 #include <span>
 #include <string_view>
@@ -9,15 +10,16 @@
 namespace holdfast {
 
 struct api_call {
-  std::string_view method;     ///< `*`: any; not in the OpenAPI document
+  std::string_view method;  ///< `*`: any; not in the OpenAPI document
   std::string_view path;
   serve_function serve;
   std::string_view operation;  ///< unique; what `not_available` names
   std::string_view tag;
   std::string_view summary;
-  std::string_view query = {};     ///< names of query parameters, separated by spaces
-  std::string_view takes = {};     ///< schema of the JSON body; empty: no body
-  std::string_view gives = {};     ///< schema of the answer; `stream`, `text` and empty (no content) are special
+  std::string_view query = {};  ///< names of query parameters, separated by spaces
+  std::string_view takes = {};  ///< schema of the JSON body; empty: no body
+  std::string_view gives =
+    {};  ///< schema of the answer; `stream`, `text` and empty (no content) are special
   unsigned success = 200;
 };
 

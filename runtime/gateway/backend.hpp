@@ -1,6 +1,7 @@
 #pragma once
-// What the gateway needs of a node: to give commands to the owner of an agent, to read what is committed, and to hear
-// of what commits. Implemented by the node (actors/, cluster/); a fake one serves the gateway's tests.
+// What the gateway needs of a node: to give commands to the owner of an agent, to read what is
+// committed, and to hear of what commits. Implemented by the node (actors/, cluster/); a fake one
+// serves the gateway's tests.
 
 #include <cstdint>
 #include <functional>
@@ -11,13 +12,14 @@
 #include <vector>
 
 #include "persistence/store.hpp"
-#include "runtime/core/answer.hpp"
 #include "runtime/core/agent_core.hpp"
+#include "runtime/core/answer.hpp"
 #include "runtime/core/catalog.hpp"
 
 namespace holdfast {
 
-/// Called on any thread; must not block. `accepted_event` may be followed by one `run_answer`; all else is final.
+/// Called on any thread; must not block. `accepted_event` may be followed by one `run_answer`; all
+/// else is final.
 using answer_function = std::function<void(answer)>;
 
 /// One definition, parsed and canonical, as `runtime/definition` gives it.
@@ -51,13 +53,16 @@ public:
   /// `until_end`: answer again when the run ended.
   virtual void submit(agent_name to, command cmd, std::optional<idempotency> once, bool until_end,
                       answer_function tell) = 0;
-  virtual void route(event e, std::string verified, std::optional<idempotency> once, answer_function tell) = 0;
-  virtual void fork(agent_name from, seq_no at, std::string to_key, std::string by, answer_function tell) = 0;
+  virtual void route(event e, std::string verified, std::optional<idempotency> once,
+                     answer_function tell) = 0;
+  virtual void fork(agent_name from, seq_no at, std::string to_key, std::string by,
+                    answer_function tell) = 0;
   /// All or nothing. `dry_run`: says what would change.
   virtual void apply(std::vector<definition_change_request> wanted, bool dry_run, std::string by,
                      answer_function tell) = 0;
   /// Takes a dead letter away; `redrive`: and sends its event on its way again.
-  virtual void settle_dead_letter(event_id id, bool redrive, std::string by, answer_function tell) = 0;
+  virtual void settle_dead_letter(event_id id, bool redrive, std::string by,
+                                  answer_function tell) = 0;
   /// Tells when the run ends (at once when it is over).
   virtual void wait_for(agent_name of, run_id run, answer_function tell) = 0;
 
@@ -72,9 +77,11 @@ public:
   virtual bool has_native(std::string_view type) const = 0;
 
   // ---- what commits
-  /// `on_record` is called with every committed record of the agent, in order, on an actor's thread; it must not block.
-  /// Returns a number for `unsubscribe`; after that returns, `on_record` may still be running once.
-  virtual std::uint64_t subscribe(agent_name to, std::function<void(std::shared_ptr<const turn_record>)> on_record) = 0;
+  /// `on_record` is called with every committed record of the agent, in order, on an actor's
+  /// thread; it must not block. Returns a number for `unsubscribe`; after that returns, `on_record`
+  /// may still be running once.
+  virtual std::uint64_t
+  subscribe(agent_name to, std::function<void(std::shared_ptr<const turn_record>)> on_record) = 0;
   virtual void unsubscribe(std::uint64_t subscription) = 0;
 };
 

@@ -24,8 +24,9 @@ struct batch_request {
 };
 
 std::optional<control_verb> verb_of(std::string_view name) noexcept {
-  for (const auto one : {control_verb::pause, control_verb::resume, control_verb::cancel, control_verb::kill,
-                         control_verb::quarantine, control_verb::retry, control_verb::remove})
+  for (const auto one :
+       {control_verb::pause, control_verb::resume, control_verb::cancel, control_verb::kill,
+        control_verb::quarantine, control_verb::retry, control_verb::remove})
     if (to_string(one) == name)
       return one;
   return std::nullopt;
@@ -34,7 +35,9 @@ std::optional<control_verb> verb_of(std::string_view name) noexcept {
 std::optional<refusal> read_batch(const call& c, batch_request& out) {
   const auto kind = media_of(c.request.header("content-type"));
   if (kind != media::json && kind != media::none)
-    return refusal{unsupported_media(c.request.header("content-type"), "application/json {\"verb\", \"where\"}"), {}};
+    return refusal{
+      unsupported_media(c.request.header("content-type"), "application/json {\"verb\", \"where\"}"),
+      {}};
   if (auto checked = check_body(c.request.body, c.at().opts.body); !checked)
     return refusal{checked.error(), {}};
   member_reader members{c.request.body, {"verb", "where", "dry_run", "reason", "from_start"}};
@@ -63,7 +66,8 @@ std::optional<refusal> read_batch(const call& c, batch_request& out) {
 /// Agents that match. One that is quarantined stays out of batches.
 result<std::vector<agent_name>> find_agents(backend& node, const agent_filter& filter, bool& more) {
   std::vector<agent_name> out;
-  const auto ranges = of_all_partitions(node.partitions(), [](group_id group) { return keys::agents(group); });
+  const auto ranges =
+    of_all_partitions(node.partitions(), [](group_id group) { return keys::agents(group); });
   merged_scan scan{node.records(), family::snapshot, ranges, false};
   for (; scan.valid(); scan.next()) {
     const auto state = codec::decode_agent_state(scan.value());
@@ -121,7 +125,8 @@ public:
   }
 
 private:
-  /// Submits while there is room. An answer may come before `submit` returns, and then does not recurse.
+  /// Submits while there is room. An answer may come before `submit` returns, and then does not
+  /// recurse.
   void pump() {
     std::unique_lock lock{mutex_};
     if (pumping_)
@@ -131,8 +136,9 @@ private:
       const std::size_t at = next_++;
       ++in_flight_;
       lock.unlock();
-      reply_.at().node.submit(agents_[at], cmd_, once[at], false,
-                              [self = shared_from_this(), at](const answer& told) { self->tell(at, told); });
+      reply_.at().node.submit(
+        agents_[at], cmd_, once[at], false,
+        [self = shared_from_this(), at](const answer& told) { self->tell(at, told); });
       lock.lock();
     }
     pumping_ = false;
@@ -176,7 +182,8 @@ void run_batch(const call& c, const batch_request& wanted, std::string_view key)
   std::vector<std::optional<idempotency>> once;
   if (!wanted.dry_run)
     for (const auto& name : *agents)
-      once.push_back(key.empty() ? std::optional<idempotency>{} : std::optional{once_by_key(c, key, to_string(name))});
+      once.push_back(key.empty() ? std::optional<idempotency>{}
+                                 : std::optional{once_by_key(c, key, to_string(name))});
   auto under_way = std::make_shared<batch>(c.reply, wanted.cmd, std::move(*agents), more);
   under_way->once = std::move(once);
   if (wanted.dry_run)
@@ -195,9 +202,8 @@ void control_many(call&& c) {
   if (const auto refused = read_batch(c, wanted))
     return c.reply.refuse(*refused);
   auto& at = c.at();
-  at.offload([held = std::make_shared<call>(std::move(c)), wanted = std::move(wanted), key = std::string{*key}] {
-    run_batch(*held, wanted, key);
-  });
+  at.offload([held = std::make_shared<call>(std::move(c)), wanted = std::move(wanted),
+              key = std::string{*key}] { run_batch(*held, wanted, key); });
 }
 
 }  // namespace holdfast

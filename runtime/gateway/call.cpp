@@ -36,19 +36,20 @@ net::stream_handle answering::stream(net::http_response head) const {
   return to_.start_stream(std::move(head));
 }
 
-std::string_view call::path() const noexcept {
-  return net::split_target(request.target()).path;
-}
+std::string_view call::path() const noexcept { return net::split_target(request.target()).path; }
 
 result<agent_name> call::agent() const {
   agent_name name;
   auto type = net::percent_decode(parameters[0]);
   if (!type || !is_valid_type(*type))
-    return error{errc::unknown_type, "an agent type is 1 to 63 of a-z, 0-9 and '-', and starts with a letter;"
-                                     " `holdfast type list` shows those there are"};
+    return error{errc::unknown_type,
+                 "an agent type is 1 to 63 of a-z, 0-9 and '-', and starts with a letter;"
+                 " `holdfast type list` shows those there are"};
   auto key = net::percent_decode(parameters[1]);
   if (!key)
-    return error{errc::invalid_key, "the agent key in the path is not percent-encoded UTF-8 without control characters"};
+    return error{
+      errc::invalid_key,
+      "the agent key in the path is not percent-encoded UTF-8 without control characters"};
   if (auto checked = check_key(*key); !checked)
     return checked.error();
   name.type = std::move(*type);

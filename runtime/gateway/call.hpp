@@ -13,10 +13,12 @@
 
 namespace holdfast {
 
-/// Answers one request: adds what every answer carries. Copyable, any thread; keeps the services alive.
+/// Answers one request: adds what every answer carries. Copyable, any thread; keeps the services
+/// alive.
 class answering {
 public:
-  answering(std::shared_ptr<services> at, net::responder to, std::string request_id, std::string traceparent)
+  answering(std::shared_ptr<services> at, net::responder to, std::string request_id,
+            std::string traceparent)
     : at_(std::move(at)),
       to_(std::move(to)),
       request_id_(std::move(request_id)),
@@ -47,7 +49,7 @@ struct call {
   net::http_request request;
   path_parameters parameters;  ///< views into `request`
   answering reply;
-  std::string principal;       ///< who asks: `local` until keys are asked for
+  std::string principal;  ///< who asks: `local` until keys are asked for
 
   services& at() const noexcept { return reply.at(); }
   backend& node() const noexcept { return reply.at().node; }

@@ -33,7 +33,8 @@ public:
   attribute_check(std::vector<problem_item>& problems, std::string prefix)
     : problems_(problems), prefix_(std::move(prefix)) {}
 
-  void text(std::string_view name, std::string_view value, std::size_t bytes_max = attribute_bytes_max) {
+  void text(std::string_view name, std::string_view value,
+            std::size_t bytes_max = attribute_bytes_max) {
     if (value.size() > bytes_max)
       note(name, "is longer than " + std::to_string(bytes_max) + " bytes");
     else if (has_control_characters(value))
@@ -72,8 +73,9 @@ private:
 refusal schema_refusal(std::vector<problem_item> problems) {
   std::string detail = "the event is not what this call takes";
   if (!problems.empty())
-    detail += ": " + (problems.front().pointer.empty() ? std::string{"it"} : problems.front().pointer) + " "
-              + problems.front().detail;
+    detail += ": " +
+              (problems.front().pointer.empty() ? std::string{"it"} : problems.front().pointer) +
+              " " + problems.front().detail;
   return {{errc::schema, std::move(detail)}, std::move(problems)};
 }
 
@@ -110,10 +112,11 @@ void read_data(member_reader& members, event& out) {
 void read_object(std::string_view object, strictness how, const std::string& prefix, event& out,
                  std::vector<problem_item>& problems) {
   const auto read = [&](bool strict) {
-    return member_reader{object,
-                         {"data", "type", "id", "source", "specversion", "subject", "time", "datacontenttype",
-                          "dataschema", "data_base64", "traceparent", "tracestate"},
-                         strict};
+    return member_reader{
+      object,
+      {"data", "type", "id", "source", "specversion", "subject", "time", "datacontenttype",
+       "dataschema", "data_base64", "traceparent", "tracestate"},
+      strict};
   };
   auto members = read(how == strictness::plain);
   if (how == strictness::plain && !members.raw("specversion").empty()) {
@@ -129,8 +132,10 @@ void read_object(std::string_view object, strictness how, const std::string& pre
   out.traceparent = valid_traceparent(members.text("traceparent"));
   const std::string specversion = members.text("specversion");
   if (members.good()) {
-    if (how == strictness::plain && members.raw("data").empty() && members.raw("data_base64").empty())
-      members.note("/data", "is missing: send {\"data\": …}, with \"type\" beside it if the agent wants one");
+    if (how == strictness::plain && members.raw("data").empty() &&
+        members.raw("data_base64").empty())
+      members.note(
+        "/data", "is missing: send {\"data\": …}, with \"type\" beside it if the agent wants one");
     read_data(members, out);
   }
   for (const auto& problem : members.problems())
@@ -139,7 +144,8 @@ void read_object(std::string_view object, strictness how, const std::string& pre
     attribute_check{problems, prefix}.all(out, how, specversion);
 }
 
-std::optional<refusal> read_structured(std::string_view body, const body_limits& limits, strictness how, event& out) {
+std::optional<refusal> read_structured(std::string_view body, const body_limits& limits,
+                                       strictness how, event& out) {
   if (auto checked = check_body(body, limits); !checked)
     return refusal{checked.error(), {}};
   std::vector<problem_item> problems;
@@ -151,8 +157,8 @@ std::optional<refusal> read_structured(std::string_view body, const body_limits&
 
 /// A `ce-` header, percent-decoded.
 std::optional<refusal> read_attribute(const net::header_view& header, std::string& out) {
-  const error unreadable{errc::malformed, "the header " + std::string{header.name.substr(0, 64)}
-                                            + " is given twice, or not percent-encoded UTF-8"};
+  const error unreadable{errc::malformed, "the header " + std::string{header.name.substr(0, 64)} +
+                                            " is given twice, or not percent-encoded UTF-8"};
   auto text = net::percent_decode(header.value);
   if (!out.empty() || !text || !is_utf8(*text))
     return refusal{unreadable, {}};
@@ -160,16 +166,18 @@ std::optional<refusal> read_attribute(const net::header_view& header, std::strin
   return std::nullopt;
 }
 
-std::optional<refusal> read_binary(const net::http_request& request, const body_limits& limits, event& out) {
+std::optional<refusal> read_binary(const net::http_request& request, const body_limits& limits,
+                                   event& out) {
   using net::equals_ignoring_case;
   std::string specversion;
-  const std::array<std::pair<std::string_view, std::string*>, 7> attributes{{{"id", &out.id},
-                                                                             {"source", &out.source},
-                                                                             {"type", &out.type},
-                                                                             {"specversion", &specversion},
-                                                                             {"subject", &out.subject},
-                                                                             {"time", &out.time},
-                                                                             {"traceparent", &out.traceparent}}};
+  const std::array<std::pair<std::string_view, std::string*>, 7> attributes{
+    {{"id", &out.id},
+     {"source", &out.source},
+     {"type", &out.type},
+     {"specversion", &specversion},
+     {"subject", &out.subject},
+     {"time", &out.time},
+     {"traceparent", &out.traceparent}}};
   for (const auto& header : request.headers()) {
     if (header.name.size() < 4 || !equals_ignoring_case(header.name.substr(0, 3), "ce-"))
       continue;
@@ -181,7 +189,9 @@ std::optional<refusal> read_binary(const net::http_request& request, const body_
   out.traceparent = valid_traceparent(out.traceparent);
   const auto content_type = request.header("content-type");
   if (request.body.size() > limits.bytes_max)
-    return refusal{{errc::too_large, "the body is larger than " + std::to_string(limits.bytes_max) + " bytes"}, {}};
+    return refusal{
+      {errc::too_large, "the body is larger than " + std::to_string(limits.bytes_max) + " bytes"},
+      {}};
   if (!request.body.empty() && is_json_type(content_type)) {
     if (auto checked = check_json(request.body, limits.depth_max); !checked)
       return refusal{checked.error(), {}};
@@ -197,8 +207,8 @@ std::optional<refusal> read_binary(const net::http_request& request, const body_
 }
 
 bool is_binary(const net::http_request& request) noexcept {
-  return !request.header("ce-specversion").empty() || !request.header("ce-type").empty()
-         || !request.header("ce-id").empty();
+  return !request.header("ce-specversion").empty() || !request.header("ce-type").empty() ||
+         !request.header("ce-id").empty();
 }
 
 void take_traceparent(const net::http_request& request, event& out) {
@@ -206,8 +216,8 @@ void take_traceparent(const net::http_request& request, event& out) {
     out.traceparent = valid_traceparent(request.header("traceparent"));
 }
 
-std::optional<refusal> read_batch(std::string_view body, const body_limits& limits, std::size_t events_max,
-                                  std::vector<event>& out) {
+std::optional<refusal> read_batch(std::string_view body, const body_limits& limits,
+                                  std::size_t events_max, std::vector<event>& out) {
   if (auto checked = check_body(body, limits); !checked)
     return refusal{checked.error(), {}};
   array_walk walk{body};
@@ -217,9 +227,12 @@ std::optional<refusal> read_batch(std::string_view body, const body_limits& limi
   constexpr std::size_t problems_max = 16;
   while (walk.next() && problems.size() < problems_max) {
     if (out.size() == events_max)
-      return refusal{{errc::too_large, "a batch has at most " + std::to_string(events_max) + " events; send several"}, {}};
+      return refusal{{errc::too_large, "a batch has at most " + std::to_string(events_max) +
+                                         " events; send several"},
+                     {}};
     event& one = out.emplace_back();
-    read_object(walk.value(), strictness::cloudevent, "/" + std::to_string(out.size() - 1), one, problems);
+    read_object(walk.value(), strictness::cloudevent, "/" + std::to_string(out.size() - 1), one,
+                problems);
   }
   if (!problems.empty())
     return schema_refusal(std::move(problems));
@@ -233,7 +246,8 @@ constexpr std::string_view wanted_routed =
 
 }  // namespace
 
-std::optional<refusal> read_direct_event(const net::http_request& request, const body_limits& limits, event& out) {
+std::optional<refusal> read_direct_event(const net::http_request& request,
+                                         const body_limits& limits, event& out) {
   const auto content_type = request.header("content-type");
   const media kind = media_of(content_type);
   std::optional<refusal> refused;
@@ -253,8 +267,9 @@ std::optional<refusal> read_direct_event(const net::http_request& request, const
   return std::nullopt;
 }
 
-std::optional<refusal> read_routed_events(const net::http_request& request, const body_limits& limits,
-                                          std::size_t events_max, std::vector<event>& out, bool& batch) {
+std::optional<refusal> read_routed_events(const net::http_request& request,
+                                          const body_limits& limits, std::size_t events_max,
+                                          std::vector<event>& out, bool& batch) {
   const auto content_type = request.header("content-type");
   const media kind = media_of(content_type);
   batch = kind == media::cloudevents_batch;

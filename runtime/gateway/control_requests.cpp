@@ -23,7 +23,8 @@ std::optional<refusal> read_verb_body(const call& c, bool is_retry, verb_body& o
     return std::nullopt;
   const auto kind = media_of(c.request.header("content-type"));
   if (kind != media::json && kind != media::none)
-    return refusal{unsupported_media(c.request.header("content-type"), "application/json {\"reason\": …}"), {}};
+    return refusal{
+      unsupported_media(c.request.header("content-type"), "application/json {\"reason\": …}"), {}};
   if (auto checked = check_body(c.request.body, c.at().opts.body); !checked)
     return refusal{checked.error(), {}};
   member_reader members = is_retry ? member_reader{c.request.body, {"reason", "from_start"}}
@@ -42,11 +43,13 @@ std::optional<refusal> read_verb_body(const call& c, bool is_retry, verb_body& o
 std::optional<error> check_type(backend& node, const std::string& type) {
   if (current_version(node, type) != 0)
     return std::nullopt;
-  return error{errc::unknown_type, "no agent type `" + type + "` is defined; `holdfast type list` shows those there are"};
+  return error{errc::unknown_type, "no agent type `" + type +
+                                     "` is defined; `holdfast type list` shows those there are"};
 }
 
 void add_replayed(net::header_list& headers, const answer& told) {
-  if (const auto* accepted = std::get_if<accepted_event>(&told); accepted != nullptr && accepted->replayed)
+  if (const auto* accepted = std::get_if<accepted_event>(&told);
+      accepted != nullptr && accepted->replayed)
     headers.emplace_back("Idempotent-Replayed", "true");
 }
 
@@ -59,7 +62,8 @@ void answer_agent(const answering& reply, const agent_name& name, net::header_li
   agent_state fresh;
   fresh.name = name;
   const agent_state& shown = *state ? **state : fresh;
-  reply.document(agent_document({shown, current_version(node, name.type)}), 200, std::move(headers));
+  reply.document(agent_document({shown, current_version(node, name.type)}), 200,
+                 std::move(headers));
 }
 
 void answer_run(const answering& reply, const run_id& run, net::header_list headers) {
@@ -137,9 +141,11 @@ void control_run(call&& c, control_verb verb) {
                 net::header_list headers;
                 add_replayed(headers, told);
                 run_id shown = run;
-                if (const auto* done = std::get_if<command_done>(&told); done != nullptr && !done->run.empty())
+                if (const auto* done = std::get_if<command_done>(&told);
+                    done != nullptr && !done->run.empty())
                   shown = done->run;
-                else if (const auto* again = std::get_if<accepted_event>(&told); again != nullptr && !again->run.empty())
+                else if (const auto* again = std::get_if<accepted_event>(&told);
+                         again != nullptr && !again->run.empty())
                   shown = again->run;
                 answer_run(reply, shown, std::move(headers));
               });
@@ -153,7 +159,8 @@ result<std::optional<seq_no>> if_match_of(const call& c) {
   if (tag.size() >= 2 && tag.front() == '"' && tag.back() == '"')
     if (const auto seq = number_value(tag.substr(1, tag.size() - 2)))
       return std::optional<seq_no>{*seq};
-  return error{errc::precondition_failed, "`If-Match` is not the ETag of this state; read it again"};
+  return error{errc::precondition_failed,
+               "`If-Match` is not the ETag of this state; read it again"};
 }
 
 }  // namespace
@@ -177,11 +184,12 @@ void delete_agent(call&& c) {
   cmd.verb = control_verb::remove;
   cmd.by = c.principal;
   auto& node = c.node();
-  node.submit(std::move(*agent), std::move(cmd), std::nullopt, false, [reply = std::move(c.reply)](const answer& told) {
-    if (const auto* why = std::get_if<error>(&told))
-      return reply.refuse(*why);
-    reply.no_content();
-  });
+  node.submit(std::move(*agent), std::move(cmd), std::nullopt, false,
+              [reply = std::move(c.reply)](const answer& told) {
+                if (const auto* why = std::get_if<error>(&told))
+                  return reply.refuse(*why);
+                reply.no_content();
+              });
 }
 
 void patch_agent_state(call&& c) {
@@ -192,7 +200,8 @@ void patch_agent_state(call&& c) {
     return c.reply.refuse(*unknown);
   const auto kind = media_of(c.request.header("content-type"));
   if (kind != media::json && kind != media::merge_patch && kind != media::none)
-    return c.reply.refuse(unsupported_media(c.request.header("content-type"), "application/merge-patch+json"));
+    return c.reply.refuse(
+      unsupported_media(c.request.header("content-type"), "application/merge-patch+json"));
   if (auto checked = check_body(c.request.body, c.at().opts.body); !checked)
     return c.reply.refuse(checked.error());
   if (!object_walk{c.request.body}.is_object())
@@ -220,7 +229,8 @@ void fork_agent(call&& c) {
     return c.reply.refuse(agent.error());
   const auto kind = media_of(c.request.header("content-type"));
   if (kind != media::json && kind != media::none)
-    return c.reply.refuse(unsupported_media(c.request.header("content-type"), "application/json {\"at\": 41, \"key\": …}"));
+    return c.reply.refuse(unsupported_media(c.request.header("content-type"),
+                                            "application/json {\"at\": 41, \"key\": …}"));
   if (auto checked = check_body(c.request.body, c.at().opts.body); !checked)
     return c.reply.refuse(checked.error());
   member_reader members{c.request.body, {"at", "key", "reason"}};
@@ -237,8 +247,9 @@ void fork_agent(call&& c) {
   if (!state)
     return c.reply.refuse(state.error());
   if (*at == 0 || *at > state->seq)
-    return c.reply.refuse(refusal{{errc::schema, "`at` is a seq of the agent's history, 1 to " + std::to_string(state->seq)},
-                                  {{"/at", "must be 1 to " + std::to_string(state->seq)}}});
+    return c.reply.refuse(refusal{
+      {errc::schema, "`at` is a seq of the agent's history, 1 to " + std::to_string(state->seq)},
+      {{"/at", "must be 1 to " + std::to_string(state->seq)}}});
   agent_name copy{agent->type, key};
   auto& node = c.node();
   node.fork(std::move(*agent), *at, key, c.principal,

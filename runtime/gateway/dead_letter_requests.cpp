@@ -41,8 +41,8 @@ void answer_letters(const answering& reply, const page_request& page) {
   reply.document(list.finish(next));
 }
 
-/// The letter that the path names, or the refusal is sent. A letter lies in the partition of the agent that could not
-/// take it, which is not always the one that gave the event its id.
+/// The letter that the path names, or the refusal is sent. A letter lies in the partition of the
+/// agent that could not take it, which is not always the one that gave the event its id.
 std::optional<codec::stamped<dead_lettered>> letter_or_refuse(const call& c) {
   const auto id = event_of(c, 0);
   if (!id) {
@@ -65,8 +65,8 @@ std::optional<codec::stamped<dead_lettered>> letter_or_refuse(const call& c) {
     }
     return std::move(*letter);
   }
-  c.reply.refuse(error{errc::not_found, "there is no dead letter " + to_string(*id)
-                                          + "; `holdfast event dlq list` shows those there are"});
+  c.reply.refuse(error{errc::not_found, "there is no dead letter " + to_string(*id) +
+                                          "; `holdfast event dlq list` shows those there are"});
   return std::nullopt;
 }
 
@@ -80,7 +80,8 @@ void list_dead_letters(call&& c) {
   if (!page)
     return c.reply.refuse(page.error());
   if (!page->after.empty() && page->after.size() != sortable_id{}.bytes.size())
-    return c.reply.refuse(error{errc::malformed, "`cursor` is not one that this list gave; begin again without it"});
+    return c.reply.refuse(
+      error{errc::malformed, "`cursor` is not one that this list gave; begin again without it"});
   c.at().offload([reply = c.reply, page = std::move(*page)] { answer_letters(reply, page); });
 }
 
@@ -100,25 +101,26 @@ void redrive_dead_letter(call&& c) {
     return;
   auto& node = c.node();
   const auto id = letter->value.id;
-  node.settle_dead_letter(id, true, c.principal,
-                          [reply = std::move(c.reply), letter = std::move(*letter)](const answer& told) {
-                            if (const auto* why = std::get_if<error>(&told))
-                              return reply.refuse(*why);
-                            std::string body;
-                            json_writer json{body};
-                            json.begin_object();
-                            json.field("kind", "dead_letter");
-                            json.field("id", to_string(letter.value.id));
-                            json.field("redriven", true);
-                            if (const auto* routed = std::get_if<routed_event>(&told))
-                              json.field("event_id", to_string(routed->event));
-                            if (const auto* accepted = std::get_if<accepted_event>(&told)) {
-                              json.field("event_id", to_string(accepted->event));
-                              json.field("run_id", to_string(accepted->run));
-                            }
-                            json.end_object();
-                            reply.document(std::move(body));
-                          });
+  node.settle_dead_letter(
+    id, true, c.principal,
+    [reply = std::move(c.reply), letter = std::move(*letter)](const answer& told) {
+      if (const auto* why = std::get_if<error>(&told))
+        return reply.refuse(*why);
+      std::string body;
+      json_writer json{body};
+      json.begin_object();
+      json.field("kind", "dead_letter");
+      json.field("id", to_string(letter.value.id));
+      json.field("redriven", true);
+      if (const auto* routed = std::get_if<routed_event>(&told))
+        json.field("event_id", to_string(routed->event));
+      if (const auto* accepted = std::get_if<accepted_event>(&told)) {
+        json.field("event_id", to_string(accepted->event));
+        json.field("run_id", to_string(accepted->run));
+      }
+      json.end_object();
+      reply.document(std::move(body));
+    });
 }
 
 void drop_dead_letter(call&& c) {
@@ -126,11 +128,12 @@ void drop_dead_letter(call&& c) {
   if (!letter)
     return;
   auto& node = c.node();
-  node.settle_dead_letter(letter->value.id, false, c.principal, [reply = std::move(c.reply)](const answer& told) {
-    if (const auto* why = std::get_if<error>(&told))
-      return reply.refuse(*why);
-    reply.no_content();
-  });
+  node.settle_dead_letter(letter->value.id, false, c.principal,
+                          [reply = std::move(c.reply)](const answer& told) {
+                            if (const auto* why = std::get_if<error>(&told))
+                              return reply.refuse(*why);
+                            reply.no_content();
+                          });
 }
 
 }  // namespace holdfast

@@ -1,5 +1,6 @@
 #pragma once
-// Things to be done at a time, unless they are called off before. Thread-safe; the owner of a clock drives it.
+// Things to be done at a time, unless they are called off before. Thread-safe; the owner of a clock
+// drives it.
 
 #include <cstdint>
 #include <functional>

@@ -63,8 +63,8 @@ std::optional<refusal> read_sources(const call& c, std::vector<source_file>& out
   return std::nullopt;
 }
 
-definition_problem problem_of(const source_file& file, const parsed_definition& item, std::string pointer, errc code,
-                              std::string message) {
+definition_problem problem_of(const source_file& file, const parsed_definition& item,
+                              std::string pointer, errc code, std::string message) {
   definition_problem out;
   out.file = file.name;
   out.line = item.line;
@@ -80,13 +80,15 @@ void check_against_node(const call& c, const source_file& file, const parsed_def
   const auto& opts = c.at().opts;
   if (const auto* agent = std::get_if<agent_definition>(&item.definition)) {
     if (agent->behaviour == behaviour_kind::native && !c.node().has_native(agent->type))
-      problems.push_back(problem_of(file, item, "/behaviour", errc::schema,
-                                    "this node has no native agent registered as `" + agent->type
-                                      + "`; start the program that registers it, or use `behaviour: llm`"));
+      problems.push_back(
+        problem_of(file, item, "/behaviour", errc::schema,
+                   "this node has no native agent registered as `" + agent->type +
+                     "`; start the program that registers it, or use `behaviour: llm`"));
     if (agent->behaviour == behaviour_kind::llm && opts.check_model) {
       if (agent->models.empty())
         if (const auto known = opts.check_model({}); !known)
-          problems.push_back(problem_of(file, item, "/model/use", errc::schema, known.error().context));
+          problems.push_back(
+            problem_of(file, item, "/model/use", errc::schema, known.error().context));
       for (std::size_t i = 0; i < agent->models.size(); ++i)
         if (const auto known = opts.check_model(agent->models[i]); !known)
           problems.push_back(problem_of(file, item, "/model/use/" + std::to_string(i), errc::schema,
@@ -96,11 +98,13 @@ void check_against_node(const call& c, const source_file& file, const parsed_def
   if (opts.secret)
     for (const auto& name : secrets_used(item.definition))
       if (const auto secret = opts.secret(name); !secret)
-        problems.push_back(problem_of(file, item, {}, errc::schema, "secret `" + name + "`: " + secret.error().context));
+        problems.push_back(problem_of(file, item, {}, errc::schema,
+                                      "secret `" + name + "`: " + secret.error().context));
 }
 
 /// Every definition of every file, or every problem.
-std::vector<definition_problem> read_definitions(const call& c, const std::vector<source_file>& files,
+std::vector<definition_problem> read_definitions(const call& c,
+                                                 const std::vector<source_file>& files,
                                                  std::vector<definition_change_request>& wanted) {
   std::vector<definition_problem> problems;
   std::map<std::pair<std::string, std::string>, std::string> seen;
@@ -112,14 +116,19 @@ std::vector<definition_problem> read_definitions(const call& c, const std::vecto
     for (auto& item : parsed.items) {
       const auto [before, fresh] = seen.emplace(std::pair{item.kind, item.name}, file.name);
       if (!fresh)
-        problems.push_back(problem_of(file, item, {}, errc::schema,
-                                      item.kind + " " + item.name + " is defined twice; the first is in " + before->second));
+        problems.push_back(problem_of(
+          file, item, {}, errc::schema,
+          item.kind + " " + item.name + " is defined twice; the first is in " + before->second));
       check_against_node(c, file, item, problems);
       wanted.push_back({item.kind, item.name, std::move(item.canonical_json)});
     }
   }
   if (problems.empty() && wanted.empty())
-    problems.push_back({files.empty() ? std::string{"body"} : files.front().name, 0, 0, {}, errc::schema,
+    problems.push_back({files.empty() ? std::string{"body"} : files.front().name,
+                        0,
+                        0,
+                        {},
+                        errc::schema,
                         "there is no definition in it"});
   return problems;
 }
@@ -138,25 +147,28 @@ void apply_definitions(const call& c, bool dry_run) {
   std::vector<definition_change_request> wanted;
   if (const auto problems = read_definitions(c, files, wanted); !problems.empty())
     return c.reply.refuse(refusal_of(problems));
-  c.node().apply(std::move(wanted), dry_run, c.principal, [reply = c.reply, dry_run](const answer& told) {
-    if (const auto* done = std::get_if<definitions_done>(&told))
-      reply.document(definitions_document(*done, dry_run));
-    else if (const auto* why = std::get_if<error>(&told))
-      reply.refuse(*why);
-    else
-      reply.refuse(error{errc::internal, "an answer of another kind"});
-  });
+  c.node().apply(std::move(wanted), dry_run, c.principal,
+                 [reply = c.reply, dry_run](const answer& told) {
+                   if (const auto* done = std::get_if<definitions_done>(&told))
+                     reply.document(definitions_document(*done, dry_run));
+                   else if (const auto* why = std::get_if<error>(&told))
+                     reply.refuse(*why);
+                   else
+                     reply.refuse(error{errc::internal, "an answer of another kind"});
+                 });
 }
 
 /// The type that the path names, or the refusal is sent.
-const definition_history* type_or_refuse(const call& c, const catalog* definitions, std::string& name) {
+const definition_history* type_or_refuse(const call& c, const catalog* definitions,
+                                         std::string& name) {
   const auto text = c.parameter(0);
   if (text && definitions != nullptr)
     if (const auto found = definitions->agents.find(*text); found != definitions->agents.end()) {
       name = *text;
       return &found->second;
     }
-  c.reply.refuse(error{errc::unknown_type, "there is no such agent type; `holdfast type list` shows those there are"});
+  c.reply.refuse(error{errc::unknown_type,
+                       "there is no such agent type; `holdfast type list` shows those there are"});
   return nullptr;
 }
 
@@ -172,7 +184,9 @@ void put_definitions(call&& c) {
   if (!c.at().opts.with.jq || !c.at().opts.with.json_schema)
     return c.reply.refuse(error{errc::not_available, "this node takes no definitions"});
   auto& at = c.at();
-  at.offload([held = std::make_shared<call>(std::move(c)), dry_run = *dry_run] { apply_definitions(*held, dry_run); });
+  at.offload([held = std::make_shared<call>(std::move(c)), dry_run = *dry_run] {
+    apply_definitions(*held, dry_run);
+  });
 }
 
 void list_types(call&& c) {
@@ -187,7 +201,8 @@ void list_types(call&& c) {
   if (const auto definitions = c.node().definitions()) {
     std::size_t taken = 0;
     std::string last;
-    for (auto at = definitions->agents.upper_bound(page->after); at != definitions->agents.end(); ++at) {
+    for (auto at = definitions->agents.upper_bound(page->after); at != definitions->agents.end();
+         ++at) {
       if (taken == page->limit) {
         next = make_cursor(cursor_kind::agent, last);
         break;
@@ -237,7 +252,8 @@ void get_type_versions(call&& c) {
       break;
     }
     const auto applied = history->applied_at.find(at->first);
-    write_type_version(list.item(), at->second, applied == history->applied_at.end() ? 0 : applied->second,
+    write_type_version(list.item(), at->second,
+                       applied == history->applied_at.end() ? 0 : applied->second,
                        at->first == history->current);
     last = at->first;
     ++taken;

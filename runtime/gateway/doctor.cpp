@@ -16,7 +16,8 @@ namespace {
 /// One partition.
 class partition_examination {
 public:
-  partition_examination(const reader& records, group_id group, std::uint16_t partitions, doctor_report& out)
+  partition_examination(const reader& records, group_id group, std::uint16_t partitions,
+                        doctor_report& out)
     : records_(records), group_(group), partitions_(partitions), out_(out) {}
 
   void look() {
@@ -25,11 +26,13 @@ public:
     for (const auto& name : ready_)  // what is left was named by no agent
       confirm(name);
     // Keys that point back at agents: where the numbers agree, every one was met above.
-    if (const auto keys = count(family::timer, keys::timers_until(group_, INT64_MAX)); keys != seen_.timers)
+    if (const auto keys = count(family::timer, keys::timers_until(group_, INT64_MAX));
+        keys != seen_.timers)
       look_at_timer_keys();
     if (const auto keys = count(family::mailbox, keys::group(group_)); keys != seen_.waiting_events)
       look_at_mailbox_keys();
-    if (const auto keys = count(family::index, keys::reconciles(group_)); keys != seen_.unknown_effects)
+    if (const auto keys = count(family::index, keys::reconciles(group_));
+        keys != seen_.unknown_effects)
       look_at_reconcile_keys();
     look_at_outbox();
   }
@@ -43,7 +46,8 @@ private:
   }
   void found(std::string code, std::string detail) {
     found({std::move(code), "partition " + std::to_string(group_), std::move(detail),
-           "stop the node and restore the folder from a backup, or ask for help with the output of holdfast doctor"});
+           "stop the node and restore the folder from a backup, or ask for help with the output of "
+           "holdfast doctor"});
   }
 
   void confirm(const std::string& text) {
@@ -79,7 +83,8 @@ private:
       if (!state) {
         const auto name = keys::agent_of(at->key());
         found({"unreadable", name ? to_string(*name) : "partition " + std::to_string(group_),
-               "its snapshot cannot be read: " + state.error().context, "restore the folder from a backup"});
+               "its snapshot cannot be read: " + state.error().context,
+               "restore the folder from a backup"});
         continue;
       }
       const auto counts = counts_of(*state);
@@ -106,11 +111,11 @@ private:
     return keys;
   }
 
-  /// Calls `is_known(state, key)` for every key of a range and its agent, twice where the answer is no: the agent may
-  /// have moved.
+  /// Calls `is_known(state, key)` for every key of a range and its agent, twice where the answer is
+  /// no: the agent may have moved.
   template <class NameOf, class IsKnown>
-  void look_for_orphans(family in, const keys::range& range, const std::string& code, const std::string& what,
-                        NameOf&& name_of, IsKnown&& is_known) {
+  void look_for_orphans(family in, const keys::range& range, const std::string& code,
+                        const std::string& what, NameOf&& name_of, IsKnown&& is_known) {
     const auto at = records_.scan(in, range.lower, range.upper);
     for (; at->valid(); at->next()) {
       const std::string key{at->key()};
@@ -131,11 +136,14 @@ private:
     check(*at, std::string{to_string(in)});
   }
 
-  static std::optional<agent_name> by_key(std::string_view key, std::string_view) { return keys::agent_of(key); }
+  static std::optional<agent_name> by_key(std::string_view key, std::string_view) {
+    return keys::agent_of(key);
+  }
 
   void look_at_timer_keys() {
     look_for_orphans(
-      family::timer, keys::timers_until(group_, INT64_MAX), "timer_orphan", "a timer on disk is not known to it",
+      family::timer, keys::timers_until(group_, INT64_MAX), "timer_orphan",
+      "a timer on disk is not known to it",
       [](std::string_view key, std::string_view) {
         const auto timer = keys::timer_of(key);
         return timer ? std::optional{timer->agent} : std::nullopt;
@@ -152,7 +160,8 @@ private:
                      "an entry of its mailbox is outside what it knows of", by_key,
                      [](const agent_state& state, const std::string& key) {
                        const auto number = keys::number_of(key);
-                       return number && *number >= state.mailbox_head && *number < state.mailbox_next;
+                       return number && *number >= state.mailbox_head &&
+                              *number < state.mailbox_next;
                      });
   }
 
@@ -167,7 +176,8 @@ private:
       [](const agent_state& state, const std::string& key) {
         const auto id = keys::reconcile_of(key);
         const auto* effect = id ? find_effect(state, id->no) : nullptr;
-        return effect != nullptr && effect->run == id->run && effect->phase == effect_phase::unknown;
+        return effect != nullptr && effect->run == id->run &&
+               effect->phase == effect_phase::unknown;
       });
   }
 
@@ -180,25 +190,29 @@ private:
       const auto key = keys::outbox_of(at->key());
       const auto message = codec::decode_outbox_message(at->value());
       if (!key || !message) {
-        found("outbox_unreadable", "a message of its outbox cannot be read: it will never be delivered");
+        found("outbox_unreadable",
+              "a message of its outbox cannot be read: it will never be delivered");
         continue;
       }
-      if (key->target < 1 || key->target > partitions_ || group_of(message->target, partitions_) != key->target)
-        found("outbox_misdirected", "message " + std::to_string(key->sequence) + " to " + to_string(message->target)
-                                      + " lies in the outbox for partition " + std::to_string(key->target));
+      if (key->target < 1 || key->target > partitions_ ||
+          group_of(message->target, partitions_) != key->target)
+        found("outbox_misdirected",
+              "message " + std::to_string(key->sequence) + " to " + to_string(message->target) +
+                " lies in the outbox for partition " + std::to_string(key->target));
       sent.emplace_back(key->target, key->sequence);
     }
     check(*at, "outbox");
     // Read after the messages: it is never behind them then.
     const auto bytes = records_.get(family::meta, keys::partition_state(group_));
-    const auto state = bytes && *bytes ? codec::decode_partition_state(**bytes) : result<partition_state>{partition_state{}};
+    const auto state = bytes && *bytes ? codec::decode_partition_state(**bytes)
+                                       : result<partition_state>{partition_state{}};
     if (!bytes || !state)
       return found("unreadable", "the state of the partition cannot be read");
     for (const auto& [target, sequence] : sent) {
       const auto next = state->out_next.find(target);
       if (next == state->out_next.end() || sequence >= next->second)
-        found("outbox_ahead", "message " + std::to_string(sequence) + " to partition " + std::to_string(target)
-                                + " has a number that was not given yet");
+        found("outbox_ahead", "message " + std::to_string(sequence) + " to partition " +
+                                std::to_string(target) + " has a number that was not given yet");
     }
   }
 

@@ -1,6 +1,7 @@
 #pragma once
-// Proves that nothing is silently stuck (promise P5): every agent is idle, or waits for something that is on disk; and
-// nothing on disk waits for an agent that does not know of it. Reads only; for running nodes and for stopped folders.
+// Proves that nothing is silently stuck (promise P5): every agent is idle, or waits for something
+// that is on disk; and nothing on disk waits for an agent that does not know of it. Reads only; for
+// running nodes and for stopped folders.
 
 #include <cstdint>
 #include <string>
@@ -26,13 +27,14 @@ struct doctor_report {
   std::uint64_t timers = 0;
   std::uint64_t messages = 0;  ///< in outboxes
   std::vector<doctor_finding> findings;
-  bool more = false;           ///< there were more than `doctor_findings_max`
+  bool more = false;  ///< there were more than `doctor_findings_max`
 };
 
 inline constexpr std::size_t doctor_findings_max = 1'000;
 
-/// Looks at everything once. On a running node an agent may move while it is looked at: what seems wrong is looked at
-/// again until the agent stood still for a whole look. `partitions`: groups 1 … partitions.
+/// Looks at everything once. On a running node an agent may move while it is looked at: what seems
+/// wrong is looked at again until the agent stood still for a whole look. `partitions`: groups 1 …
+/// partitions.
 doctor_report examine_records(const reader& records, std::uint16_t partitions);
 
 /// The same as a JSON document of kind `doctor`.

@@ -17,14 +17,16 @@ struct agent_counts {
 
 agent_counts counts_of(const agent_state& state);
 
-/// Everything that is wrong with the agent, given its state. `ready`: whether the ready index names it.
-std::vector<doctor_finding> check_agent(const reader& records, group_id group, std::uint16_t partitions,
-                                        const agent_state& state, bool ready);
+/// Everything that is wrong with the agent, given its state. `ready`: whether the ready index names
+/// it.
+std::vector<doctor_finding> check_agent(const reader& records, group_id group,
+                                        std::uint16_t partitions, const agent_state& state,
+                                        bool ready);
 
-/// The same for an agent that may be moving: looks again until its state was the same before and after, and says
-/// nothing of one that never stands still.
-std::vector<doctor_finding> confirm_agent(const reader& records, group_id group, std::uint16_t partitions,
-                                          const agent_name& name);
+/// The same for an agent that may be moving: looks again until its state was the same before and
+/// after, and says nothing of one that never stands still.
+std::vector<doctor_finding> confirm_agent(const reader& records, group_id group,
+                                          std::uint16_t partitions, const agent_name& name);
 
 doctor_finding agent_finding(const agent_name& name, std::string code, std::string detail);
 

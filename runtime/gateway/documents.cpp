@@ -20,7 +20,8 @@ void write_run_id(json_writer& json, std::string_view name, const run_id& run) {
 }
 
 bool has_ended(run_status status) noexcept {
-  return status == run_status::completed || status == run_status::failed || status == run_status::cancelled;
+  return status == run_status::completed || status == run_status::failed ||
+         status == run_status::cancelled;
 }
 
 }  // namespace
@@ -64,7 +65,11 @@ void write_cause(json_writer& json, const wake_cause& cause) {
   json.field("detail", cause.detail);
   json.key("unblock").begin_object();
   json.field("command", cause.command);
-  json.key("http").begin_object().field("method", cause.method).field("path", cause.path).end_object();
+  json.key("http")
+    .begin_object()
+    .field("method", cause.method)
+    .field("path", cause.path)
+    .end_object();
   json.end_object();
   json.end_object();
 }
@@ -161,7 +166,10 @@ void write_run(json_writer& json, const ended_run& run) {
   else
     json.value(s.version);
   json.field("status", to_string(s.status));
-  json.key("event_ids").begin_array().value(to_string(s.event.empty() ? event_id{s.id.id} : s.event)).end_array();
+  json.key("event_ids")
+    .begin_array()
+    .value(to_string(s.event.empty() ? event_id{s.id.id} : s.event))
+    .end_array();
   if (!s.retry_of.empty())
     json.field("retry_of", to_string(s.retry_of));
   json.key("output");
@@ -236,7 +244,8 @@ void write_routed(json_writer& json, const event_routed& routed, time_us receive
   json.field("event_id", to_string(routed.id));
   json.key("event");
   write_event(json, routed.event, to_string(routed.id), "holdfast");
-  json.field("verified", routed.verified.empty() ? std::string_view{"none"} : std::string_view{routed.verified});
+  json.field("verified", routed.verified.empty() ? std::string_view{"none"}
+                                                 : std::string_view{routed.verified});
   write_time(json, "received_at", received_at);
   json.key("routes").begin_array();
   for (const auto& route : routed.routes) {
@@ -269,7 +278,8 @@ void write_dead_letter(json_writer& json, const dead_lettered& letter, time_us a
   json.field("reason", letter.reason);
   json.key("event");
   write_event(json, letter.event, to_string(letter.id), to_string(letter.agent));
-  json.field("verified", letter.verified.empty() ? std::string_view{"none"} : std::string_view{letter.verified});
+  json.field("verified", letter.verified.empty() ? std::string_view{"none"}
+                                                 : std::string_view{letter.verified});
   write_time(json, "dead_at", at);
   json.end_object();
 }

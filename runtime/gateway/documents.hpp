@@ -1,6 +1,7 @@
 #pragma once
-// C++ values → the JSON documents of INTERFACE §3: one place for each `kind`. Pure. Functions that are named for a part
-// append one value to a writer; those that end in `_document` give a whole document.
+// C++ values → the JSON documents of INTERFACE §3: one place for each `kind`. Pure. Functions that
+// are named for a part append one value to a writer; those that end in `_document` give a whole
+// document.
 
 #include <string>
 #include <string_view>
@@ -64,15 +65,19 @@ struct unresolved_effect {
 };
 void write_reconcile(json_writer& json, const unresolved_effect& effect);
 
-void write_type(json_writer& json, const definition_history& history, std::string_view name, bool whole);
-void write_type_version(json_writer& json, const definition_applied& version, time_us applied_at, bool current);
+void write_type(json_writer& json, const definition_history& history, std::string_view name,
+                bool whole);
+void write_type_version(json_writer& json, const definition_applied& version, time_us applied_at,
+                        bool current);
 void write_hook(json_writer& json, const definition_history& history, std::string_view source);
 std::string definitions_document(const definitions_done& done, bool dry_run);
 
 /// `{"items":[…],"next":…}` around items that are written one by one.
 class list_writer {
 public:
-  list_writer() : json_(body_) { json_.begin_object().field("kind", "list").key("items").begin_array(); }
+  list_writer() : json_(body_) {
+    json_.begin_object().field("kind", "list").key("items").begin_array();
+  }
   json_writer& item() { return json_; }
   std::string finish(std::string_view next) {
     json_.end_array().key("next");

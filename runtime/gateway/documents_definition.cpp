@@ -27,18 +27,23 @@ time_us applied_at(const definition_history& history, std::uint32_t version) {
 
 std::string_view to_string(definition_change::what change) noexcept {
   switch (change) {
-    case definition_change::what::created: return "created";
-    case definition_change::what::updated: return "updated";
-    case definition_change::what::unchanged: return "unchanged";
+    case definition_change::what::created:
+      return "created";
+    case definition_change::what::updated:
+      return "updated";
+    case definition_change::what::unchanged:
+      return "unchanged";
   }
   return "unchanged";
 }
 
 }  // namespace
 
-void write_type(json_writer& json, const definition_history& history, std::string_view name, bool whole) {
+void write_type(json_writer& json, const definition_history& history, std::string_view name,
+                bool whole) {
   const auto* current = current_of(history);
-  const std::string_view content = current != nullptr ? std::string_view{current->content} : std::string_view{};
+  const std::string_view content =
+    current != nullptr ? std::string_view{current->content} : std::string_view{};
   const std::string behaviour = member_text(content, "behaviour");
   json.begin_object();
   json.field("kind", "type");
@@ -46,14 +51,16 @@ void write_type(json_writer& json, const definition_history& history, std::strin
   json.field("version", history.current);
   json.field("versions", history.versions.size());
   json.field("description", member_text(content, "description"));
-  json.field("behaviour", behaviour.empty() ? std::string_view{"llm"} : std::string_view{behaviour});
+  json.field("behaviour",
+             behaviour.empty() ? std::string_view{"llm"} : std::string_view{behaviour});
   write_time(json, "applied_at", applied_at(history, history.current));
   if (whole)
     json.key("definition").json_or_text(content);
   json.end_object();
 }
 
-void write_type_version(json_writer& json, const definition_applied& version, time_us at, bool current) {
+void write_type_version(json_writer& json, const definition_applied& version, time_us at,
+                        bool current) {
   json.begin_object();
   json.field("kind", "type_version");
   json.field("type", version.name);
@@ -67,7 +74,8 @@ void write_type_version(json_writer& json, const definition_applied& version, ti
 
 void write_hook(json_writer& json, const definition_history& history, std::string_view source) {
   const auto* current = current_of(history);
-  const std::string preset = current != nullptr ? member_text(current->content, "preset") : std::string{};
+  const std::string preset =
+    current != nullptr ? member_text(current->content, "preset") : std::string{};
   json.begin_object();
   json.field("kind", "hook");
   json.field("source", source);

@@ -43,7 +43,8 @@ void answer_events(const answering& reply, const event_query& query) {
       return reply.refuse(routed.error());
     last = routed->value.id.id;
     const auto& e = routed->value.event;
-    if ((!query.type.empty() && e.type != query.type) || (!query.source.empty() && e.source != query.source))
+    if ((!query.type.empty() && e.type != query.type) ||
+        (!query.source.empty() && e.source != query.source))
       continue;
     write_routed(list.item(), routed->value, routed->at);
     ++taken;
@@ -54,7 +55,8 @@ void answer_events(const answering& reply, const event_query& query) {
 }
 
 /// An event that was sent straight to an agent is in that agent's history, under its run.
-result<std::optional<codec::stamped<event_routed>>> find_direct(backend& node, group_id group, const event_id& id) {
+result<std::optional<codec::stamped<event_routed>>> find_direct(backend& node, group_id group,
+                                                                const event_id& id) {
   auto summary = load_run(node.records(), group, run_id{id.id});
   if (!summary)
     return summary.error();
@@ -65,10 +67,14 @@ result<std::optional<codec::stamped<event_routed>>> find_direct(backend& node, g
   if (!record)
     return record.error();
   for (const auto& one : record->facts)
-    if (const auto* received = std::get_if<event_received>(&one.fact); received != nullptr && received->id == id) {
+    if (const auto* received = std::get_if<event_received>(&one.fact);
+        received != nullptr && received->id == id) {
       codec::stamped<event_routed> out;
       out.at = record->at;
-      out.value = {id, received->event, received->verified, {{run.agent.type, run.agent.key, true, {}, run.id}}};
+      out.value = {id,
+                   received->event,
+                   received->verified,
+                   {{run.agent.type, run.agent.key, true, {}, run.id}}};
       return std::optional{std::move(out)};
     }
   return std::optional<codec::stamped<event_routed>>{};
@@ -84,8 +90,10 @@ void list_events(call&& c) {
   if (!page)
     return c.reply.refuse(page.error());
   if (!page->after.empty() && page->after.size() != sortable_id{}.bytes.size())
-    return c.reply.refuse(error{errc::malformed, "`cursor` is not one that this list gave; begin again without it"});
-  event_query wanted{std::move(*page), std::string{query->text("type")}, std::string{query->text("source")}};
+    return c.reply.refuse(
+      error{errc::malformed, "`cursor` is not one that this list gave; begin again without it"});
+  event_query wanted{std::move(*page), std::string{query->text("type")},
+                     std::string{query->text("source")}};
   c.at().offload([reply = c.reply, wanted = std::move(wanted)] { answer_events(reply, wanted); });
 }
 
@@ -94,7 +102,8 @@ void get_event(call&& c) {
   if (!id)
     return c.reply.refuse(id.error());
   auto& node = c.node();
-  const error absent{errc::not_found, "there is no event " + to_string(*id) + "; it may be below retention"};
+  const error absent{errc::not_found,
+                     "there is no event " + to_string(*id) + "; it may be below retention"};
   const group_id group = partition_of(node, id->id);
   if (group == 0)
     return c.reply.refuse(absent);

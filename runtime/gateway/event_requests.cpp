@@ -21,7 +21,9 @@ void add_replayed(net::header_list& headers, bool replayed) {
 void answer_accepted(const answering& reply, const accepted_event& accepted) {
   net::header_list headers;
   headers.reserve(4);
-  headers.emplace_back("Location", "/v1/runs/" + to_string(accepted.run.empty() ? run_id{accepted.event.id} : accepted.run));
+  headers.emplace_back(
+    "Location",
+    "/v1/runs/" + to_string(accepted.run.empty() ? run_id{accepted.event.id} : accepted.run));
   add_replayed(headers, accepted.replayed);
   reply.document(accepted_document(accepted), 202, std::move(headers));
 }
@@ -41,7 +43,8 @@ public:
 
   void start(std::int64_t wait_ms) {
     auto& at = reply_.at();
-    const auto id = at.waits.add(at.opts.steady_ms() + wait_ms, [self = shared_from_this()] { self->expire(); });
+    const auto id =
+      at.waits.add(at.opts.steady_ms() + wait_ms, [self = shared_from_this()] { self->expire(); });
     std::unique_lock lock{mutex_};
     deadline_ = id;
     if (!answered_)
@@ -115,7 +118,8 @@ result<std::int64_t> wait_of(const call& c) {
   if (!wait_ms)
     return error{errc::malformed, "`wait` is a duration such as 30s: " + wait_ms.error().context};
   if (*wait_ms > c.at().opts.wait_ms_max)
-    return error{errc::malformed, "`wait` is at most " + format_duration_ms(c.at().opts.wait_ms_max)};
+    return error{errc::malformed,
+                 "`wait` is at most " + format_duration_ms(c.at().opts.wait_ms_max)};
   return *wait_ms;
 }
 
@@ -158,7 +162,8 @@ struct batch_of_events {
       if (events[i].refused) {
         if (!first)
           first = events[i].refused;
-        problems.push_back({"/" + std::to_string(i), std::string{to_string(public_code(events[i].refused->code))}});
+        problems.push_back(
+          {"/" + std::to_string(i), std::string{to_string(public_code(events[i].refused->code))}});
       }
     if (first) {
       reply.refuse(refusal{*first, batch ? std::move(problems) : std::vector<problem_item>{}});
@@ -182,8 +187,9 @@ struct batch_of_events {
     }
     json.end_array().end_object();
     net::header_list headers;
-    headers.emplace_back("Location",
-                         events.size() == 1 ? "/v1/events/" + to_string(events.front().routed->event) : "/v1/events");
+    headers.emplace_back("Location", events.size() == 1
+                                       ? "/v1/events/" + to_string(events.front().routed->event)
+                                       : "/v1/events");
     add_replayed(headers, replayed);
     reply.document(std::move(body), 202, std::move(headers));
   }
@@ -209,14 +215,15 @@ void post_agent_event(call&& c) {
                                  : std::optional{once_by_key(c, *key)};
   auto& node = c.node();
   if (*wait_ms == 0) {
-    node.submit(std::move(*agent), std::move(deliver), once, false, [reply = std::move(c.reply)](const answer& told) {
-      if (const auto* accepted = std::get_if<accepted_event>(&told))
-        answer_accepted(reply, *accepted);
-      else if (const auto* why = std::get_if<error>(&told))
-        reply.refuse(*why);
-      else
-        reply.refuse(unexpected_answer);
-    });
+    node.submit(std::move(*agent), std::move(deliver), once, false,
+                [reply = std::move(c.reply)](const answer& told) {
+                  if (const auto* accepted = std::get_if<accepted_event>(&told))
+                    answer_accepted(reply, *accepted);
+                  else if (const auto* why = std::get_if<error>(&told))
+                    reply.refuse(*why);
+                  else
+                    reply.refuse(unexpected_answer);
+                });
     return;
   }
   auto client = std::make_shared<waiting_client>(std::move(c.reply));
@@ -231,7 +238,8 @@ void post_events(call&& c) {
     return c.reply.refuse(key.error());
   std::vector<event> events;
   bool batch = false;
-  if (const auto refused = read_routed_events(c.request, c.at().opts.body, c.at().opts.batch_events_max, events, batch))
+  if (const auto refused = read_routed_events(c.request, c.at().opts.body,
+                                              c.at().opts.batch_events_max, events, batch))
     return c.reply.refuse(*refused);
   auto under_way = std::make_shared<batch_of_events>(c.reply, events.size());
   under_way->batch = batch;
@@ -241,8 +249,9 @@ void post_events(call&& c) {
     return under_way->finish();
   auto& node = c.node();
   for (std::size_t i = 0; i < events.size(); ++i) {
-    const auto once = key->empty() ? once_by_event(c, {}, events[i])
-                                   : std::optional{once_by_key(c, *key, batch ? std::to_string(i) : std::string{})};
+    const auto once =
+      key->empty() ? once_by_event(c, {}, events[i])
+                   : std::optional{once_by_key(c, *key, batch ? std::to_string(i) : std::string{})};
     node.route(std::move(events[i]), "none", once,
                [under_way, i](const answer& told) { under_way->tell(i, told); });
   }

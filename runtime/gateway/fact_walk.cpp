@@ -7,12 +7,13 @@
 namespace holdfast {
 
 bool is_journal_fact(const fact& f) noexcept {
-  return !is_partition_fact(f) && !std::holds_alternative<message_appended>(f)
-         && !std::holds_alternative<state_changed>(f) && !std::holds_alternative<text_streamed>(f)
-         && !std::holds_alternative<text_emitted>(f);
+  return !is_partition_fact(f) && !std::holds_alternative<message_appended>(f) &&
+         !std::holds_alternative<state_changed>(f) && !std::holds_alternative<text_streamed>(f) &&
+         !std::holds_alternative<text_emitted>(f);
 }
 
-fact_walk::fact_walk(const reader& store, group_id group, const agent_name& name, family beside, seq_no from, seq_no to)
+fact_walk::fact_walk(const reader& store, group_id group, const agent_name& name, family beside,
+                     seq_no from, seq_no to)
   : from_(from), to_(to) {
   const std::array families{family::journal, beside};
   for (std::size_t i = 0; i < families.size(); ++i) {
@@ -72,11 +73,13 @@ void fact_walk::choose() {
   if (problem_)
     return;
   for (auto& one : sources_)
-    if (one.open && one.fact().seq < to_ && (current_ == nullptr || one.fact().seq < current_->fact().seq))
+    if (one.open && one.fact().seq < to_ &&
+        (current_ == nullptr || one.fact().seq < current_->fact().seq))
       current_ = &one;
 }
 
-result<seq_no> begin_of_run_at(const reader& store, group_id group, const agent_name& name, seq_no seq) {
+result<seq_no> begin_of_run_at(const reader& store, group_id group, const agent_name& name,
+                               seq_no seq) {
   const auto range = keys::numbered_range(group, name, 0, seq);
   std::vector<run_id> ended;
   const auto at = store.scan(family::journal, range.lower, range.upper, true);

@@ -16,7 +16,8 @@ bool is_journal_fact(const fact& f) noexcept;
 
 class fact_walk {
 public:
-  /// Facts with a seq in [from, to) of the journal and of `beside`: `stream` for streams, `memory` for histories.
+  /// Facts with a seq in [from, to) of the journal and of `beside`: `stream` for streams, `memory`
+  /// for histories.
   fact_walk(const reader& store, group_id group, const agent_name& name, family beside, seq_no from,
             seq_no to = UINT64_MAX);
 
@@ -50,9 +51,10 @@ private:
   std::optional<error> problem_;
 };
 
-/// Where a walk must begin so that it meets the `run_started` of the run that is open just before `seq`, with all its
-/// effects; `seq` itself when none is.
-result<seq_no> begin_of_run_at(const reader& store, group_id group, const agent_name& name, seq_no seq);
+/// Where a walk must begin so that it meets the `run_started` of the run that is open just before
+/// `seq`, with all its effects; `seq` itself when none is.
+result<seq_no> begin_of_run_at(const reader& store, group_id group, const agent_name& name,
+                               seq_no seq);
 
 /// The oldest fact in the journal; 0 when there is none.
 result<seq_no> oldest_fact(const reader& store, group_id group, const agent_name& name);

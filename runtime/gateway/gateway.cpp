@@ -21,7 +21,8 @@ std::string request_id_of(const net::http_request& request, services& at) {
 
 }  // namespace
 
-gateway::gateway(backend& node, gateway_options opts) : services_(std::make_shared<services>(node, std::move(opts))) {
+gateway::gateway(backend& node, gateway_options opts)
+  : services_(std::make_shared<services>(node, std::move(opts))) {
   auto routes = std::make_unique<router>();
   const auto calls = api_calls();
   for (std::size_t i = 0; i < calls.size(); ++i)
@@ -29,7 +30,7 @@ gateway::gateway(backend& node, gateway_options opts) : services_(std::make_shar
   routes_ = std::move(routes);
 }
 
-gateway::~gateway() = default;
+gateway::~gateway() { services_->streams->shut_down(); }
 
 void gateway::handle(net::http_request&& request, net::responder to) {
   answering reply{services_, std::move(to), request_id_of(request, *services_),
@@ -38,7 +39,8 @@ void gateway::handle(net::http_request&& request, net::responder to) {
   auto found = routes_->match(request.method(), path);
   switch (found.what) {
     case router::outcome::kind::not_found:
-      return reply.refuse(error{errc::not_found, "there is nothing at this path; GET /openapi.json lists what there is"});
+      return reply.refuse(error{
+        errc::not_found, "there is nothing at this path; GET /openapi.json lists what there is"});
     case router::outcome::kind::wrong_method: {
       auto response = problem(error{errc::method_not_allowed, "this path takes " + found.allow});
       response.headers.emplace_back("Allow", std::move(found.allow));

@@ -1,5 +1,6 @@
 #pragma once
-// The HTTP API of a node: from a parsed request to its answer. What is said where stands in INTERFACE §3.
+// The HTTP API of a node: from a parsed request to its answer. What is said where stands in
+// INTERFACE §3.
 
 #include <memory>
 #include <string_view>
@@ -13,8 +14,9 @@ namespace holdfast {
 class services;
 class router;
 
-/// Thread-safe. `handle` does not block: what may take milliseconds goes to `gateway_options::offload`. Must outlive the
-/// backend's last answer, and the backend must outlive it.
+/// Thread-safe. `handle` does not block: what may take milliseconds goes to
+/// `gateway_options::offload`. Must outlive the backend's last answer, and the backend must outlive
+/// it.
 class gateway {
 public:
   gateway(backend& node, gateway_options opts);
@@ -24,7 +26,8 @@ public:
 
   void handle(net::http_request&& request, net::responder to);
 
-  /// To be called a few times a second: `wait` deadlines, keep-alives; closes streams of a node that drains.
+  /// To be called a few times a second: `wait` deadlines, keep-alives; closes streams of a node
+  /// that drains.
   void tick();
 
   /// For `net::http_server::options::refusal`.

@@ -11,19 +11,26 @@ constexpr std::size_t memory_shown_max = 16 * 1024;
 
 std::string_view to_string(resolution value) noexcept {
   switch (value) {
-    case resolution::succeeded: return "succeeded";
-    case resolution::retry: return "retry";
-    case resolution::failed: return "failed";
+    case resolution::succeeded:
+      return "succeeded";
+    case resolution::retry:
+      return "retry";
+    case resolution::failed:
+      return "failed";
   }
   return "failed";
 }
 
 std::string_view to_string(outbox_kind value) noexcept {
   switch (value) {
-    case outbox_kind::event: return "event";
-    case outbox_kind::outcome: return "outcome";
-    case outbox_kind::cancel: return "cancel";
-    case outbox_kind::fork: return "fork";
+    case outbox_kind::event:
+      return "event";
+    case outbox_kind::outcome:
+      return "outcome";
+    case outbox_kind::cancel:
+      return "cancel";
+    case outbox_kind::fork:
+      return "fork";
   }
   return "event";
 }
@@ -38,7 +45,8 @@ public:
     json_.field("event_id", holdfast::to_string(f.id)).field("run_id", holdfast::to_string(f.run));
     json_.key("event");
     write_event(json_, f.event, holdfast::to_string(f.id), holdfast::to_string(agent_));
-    json_.field("verified", f.verified.empty() ? std::string_view{"none"} : std::string_view{f.verified});
+    json_.field("verified",
+                f.verified.empty() ? std::string_view{"none"} : std::string_view{f.verified});
   }
   void write(const awaited_event_received& f) {
     json_.field("event_id", holdfast::to_string(f.id));
@@ -57,7 +65,9 @@ public:
   }
   void write(const model_completed& f) {
     effect(f.effect_no, f.attempt);
-    json_.field("model", f.reply.model).field("finish_reason", f.reply.finish_reason).field("text", f.reply.text);
+    json_.field("model", f.reply.model)
+      .field("finish_reason", f.reply.finish_reason)
+      .field("text", f.reply.text);
     json_.key("tool_calls").begin_array();
     for (const auto& call : f.reply.tool_calls) {
       json_.begin_object().field("id", call.id).field("name", call.name);
@@ -91,7 +101,10 @@ public:
   }
   void write(const effect_reconciled& f) {
     effect(f.effect_no, attempt_of(f.effect_no));
-    json_.field("tool", f.tool).field("resolved", to_string(f.resolved)).field("by", f.by).field("note", f.note);
+    json_.field("tool", f.tool)
+      .field("resolved", to_string(f.resolved))
+      .field("by", f.by)
+      .field("note", f.note);
     if (f.resolved == resolution::succeeded)
       json_.key("result").json_or_text(f.output);
   }
@@ -135,13 +148,17 @@ public:
   void write(const dead_lettered& f) {
     json_.field("event_id", holdfast::to_string(f.id)).field("reason", f.reason);
   }
-  void write(const forked& f) { json_.field("from", holdfast::to_string(f.from)).field("at", f.at); }
+  void write(const forked& f) {
+    json_.field("from", holdfast::to_string(f.from)).field("at", f.at);
+  }
 
   template <class Hidden>
   void write(const Hidden&) {}
 
 private:
-  void by(const std::string& who, const std::string& reason) { json_.field("by", who).field("reason", reason); }
+  void by(const std::string& who, const std::string& reason) {
+    json_.field("by", who).field("reason", reason);
+  }
   void error(const failure& e) {
     json_.key("error").begin_object().field("code", e.code).field("message", e.message);
     json_.field("retryable", e.retryable).end_object();
@@ -177,18 +194,19 @@ private:
 std::string_view history_kind(const fact& f) noexcept {
   if (std::holds_alternative<awaited_event_received>(f))
     return "event_merged";
-  const bool hidden = is_partition_fact(f) || std::holds_alternative<message_appended>(f)
-                      || std::holds_alternative<text_streamed>(f) || std::holds_alternative<text_emitted>(f)
-                      || std::holds_alternative<timer_cancelled>(f) || std::holds_alternative<handler_failed>(f)
-                      || std::holds_alternative<handler_recovered>(f) || std::holds_alternative<awaiting_event>(f)
-                      || std::holds_alternative<cancel_requested>(f) || std::holds_alternative<effect_abandoned>(f)
-                      || std::holds_alternative<agent_deleted>(f) || std::holds_alternative<tool_refused>(f)
-                      || std::holds_alternative<event_skipped>(f) || std::holds_alternative<output_refused>(f);
+  const bool hidden =
+    is_partition_fact(f) || std::holds_alternative<message_appended>(f) ||
+    std::holds_alternative<text_streamed>(f) || std::holds_alternative<text_emitted>(f) ||
+    std::holds_alternative<timer_cancelled>(f) || std::holds_alternative<handler_failed>(f) ||
+    std::holds_alternative<handler_recovered>(f) || std::holds_alternative<awaiting_event>(f) ||
+    std::holds_alternative<cancel_requested>(f) || std::holds_alternative<effect_abandoned>(f) ||
+    std::holds_alternative<agent_deleted>(f) || std::holds_alternative<tool_refused>(f) ||
+    std::holds_alternative<event_skipped>(f) || std::holds_alternative<output_refused>(f);
   return hidden ? std::string_view{} : name_of(f);
 }
 
-void write_history_item(json_writer& json, const agent_name& agent, seq_no seq, time_us at, const fact& f,
-                        const run_tracker& tracker) {
+void write_history_item(json_writer& json, const agent_name& agent, seq_no seq, time_us at,
+                        const fact& f, const run_tracker& tracker) {
   json.begin_object();
   json.field("seq", seq);
   write_time(json, "at", at);

@@ -1,5 +1,6 @@
 #pragma once
-// Facts → the items of a history (INTERFACE §3 "History kinds"). Facts that only the machinery needs are not shown.
+// Facts → the items of a history (INTERFACE §3 "History kinds"). Facts that only the machinery
+// needs are not shown.
 
 #include <string_view>
 
@@ -13,7 +14,7 @@ namespace holdfast {
 std::string_view history_kind(const fact& f) noexcept;
 
 /// `{"seq","at","run_id","kind","data"}`; the tracker has taken the fact.
-void write_history_item(json_writer& json, const agent_name& agent, seq_no seq, time_us at, const fact& f,
-                        const run_tracker& tracker);
+void write_history_item(json_writer& json, const agent_name& agent, seq_no seq, time_us at,
+                        const fact& f, const run_tracker& tracker);
 
 }  // namespace holdfast

@@ -16,9 +16,9 @@ namespace {
 
 struct history_query {
   agent_name agent;
-  seq_no from = 1;          ///< inclusive
-  seq_no last = UINT64_MAX; ///< the record of this fact is the last that is read
-  run_id run;               ///< only this one's; empty: all
+  seq_no from = 1;           ///< inclusive
+  seq_no last = UINT64_MAX;  ///< the record of this fact is the last that is read
+  run_id run;                ///< only this one's; empty: all
   page_request page;
 };
 
@@ -41,8 +41,8 @@ void answer_history(const answering& reply, const history_query& query) {
   fact_walk walk{records, group, query.agent, family::memory, *begin, state->seq + 1};
   for (; walk.valid(); walk.next()) {
     tracker.take(walk.fact());
-    const bool asked = walk.seq() >= query.from && !history_kind(walk.fact()).empty()
-                       && (query.run.empty() || tracker.run_of(walk.fact()) == query.run);
+    const bool asked = walk.seq() >= query.from && !history_kind(walk.fact()).empty() &&
+                       (query.run.empty() || tracker.run_of(walk.fact()) == query.run);
     if (walk.seq() >= query.from)
       ++scanned;
     if ((asked && taken == query.page.limit) || scanned > reply.at().opts.scanned_max) {
@@ -86,7 +86,8 @@ bool read_range(const call& c, const query_reader& query, history_query& out) {
 
 void narrow_to(history_query& query, const run_summary& run) {
   query.run = run.id;
-  query.from = std::max({query.from, run.event_seq, run.retry_of.empty() ? seq_no{1} : run.started_seq});
+  query.from =
+    std::max({query.from, run.event_seq, run.retry_of.empty() ? seq_no{1} : run.started_seq});
   if (run.ended_seq != 0)
     query.last = run.ended_seq;
 }
@@ -114,7 +115,8 @@ void get_agent_history(call&& c) {
     if (!run)
       return c.reply.refuse(run.error());
     if (run->summary.agent != *name)
-      return c.reply.refuse(error{errc::not_found, to_string(*id) + " is not a run of " + to_string(*name)});
+      return c.reply.refuse(
+        error{errc::not_found, to_string(*id) + " is not a run of " + to_string(*name)});
     narrow_to(wanted, run->summary);
   }
   c.at().offload([reply = c.reply, wanted = std::move(wanted)] { answer_history(reply, wanted); });

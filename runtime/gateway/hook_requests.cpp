@@ -22,7 +22,8 @@ std::shared_ptr<const compiled_hook> hook_of(const call& c) {
   return source && definitions ? definitions->hook(*source) : nullptr;
 }
 
-const error no_such_hook{errc::not_found, "there is no hook of that name; `holdfast hook list` shows those there are"};
+const error no_such_hook{
+  errc::not_found, "there is no hook of that name; `holdfast hook list` shows those there are"};
 
 status check_sender(const compiled_hook& hook, const call& c) {
   if (hook.def.preset == hook_preset::none)
@@ -30,21 +31,25 @@ status check_sender(const compiled_hook& hook, const call& c) {
   std::vector<std::string> secrets;
   std::string missing;
   for (const auto& name : hook.def.secrets) {
-    auto secret = c.at().opts.secret ? c.at().opts.secret(name) : result<std::string>{error{errc::not_found, {}}};
+    auto secret = c.at().opts.secret ? c.at().opts.secret(name)
+                                     : result<std::string>{error{errc::not_found, {}}};
     if (secret)
       secrets.push_back(std::move(*secret));
     else
       missing = name;
   }
   if (secrets.empty())
-    return error{errc::unavailable, "no secret of this hook can be read on this node (" + missing + ")"};
+    return error{errc::unavailable,
+                 "no secret of this hook can be read on this node (" + missing + ")"};
   return check_signature(hook.def.hmac, secrets, c.request, c.node().now());
 }
 
 /// A jq program that must give a text.
-result<std::string> text_by(const expression& program, std::string_view what, std::string_view body) {
+result<std::string> text_by(const expression& program, std::string_view what,
+                            std::string_view body) {
   const auto value = program.evaluate(body);
-  const error bad{errc::malformed, "the hook's `" + std::string{what} + "` gives no text for this body"};
+  const error bad{errc::malformed,
+                  "the hook's `" + std::string{what} + "` gives no text for this body"};
   if (!value)
     return error{errc::malformed, bad.context + ": " + value.error().context};
   if (auto text = string_value(*value); text && !text->empty())
@@ -85,7 +90,8 @@ std::string_view verified_by(const compiled_hook& hook) noexcept {
   return hook.def.preset == hook_preset::hmac ? "hmac" : "none";
 }
 
-void answer_routed(const answering& reply, const routed_event& routed, const std::string& id, const std::string& source) {
+void answer_routed(const answering& reply, const routed_event& routed, const std::string& id,
+                   const std::string& source) {
   std::string body;
   json_writer json{body};
   json.begin_object().field("kind", "accepted").key("events").begin_array().begin_object();
@@ -137,8 +143,8 @@ void test_hook(call&& c) {
   if (!delivered)
     return c.reply.refuse(delivered.error());
   const auto sender = check_sender(*hook, c);
-  const auto found = find_routes(*c.node().definitions(), *delivered, event_id{}, verified_by(*hook),
-                                 c.node().partitions());
+  const auto found = find_routes(*c.node().definitions(), *delivered, event_id{},
+                                 verified_by(*hook), c.node().partitions());
   std::string body;
   json_writer json{body};
   json.begin_object();
@@ -163,7 +169,11 @@ void test_hook(call&& c) {
     json.field("matched", route.matched).optional_field("reason", route.reason).end_object();
   }
   for (const auto& letter : found.unroutable)
-    json.begin_object().field("type", letter.agent.type).field("matched", false).field("reason", letter.reason).end_object();
+    json.begin_object()
+      .field("type", letter.agent.type)
+      .field("matched", false)
+      .field("reason", letter.reason)
+      .end_object();
   json.end_array().end_object();
   c.reply.document(std::move(body));
 }

@@ -27,7 +27,8 @@ std::size_t skip_string(std::string_view text, std::size_t at) noexcept {
   return std::min(at + 1, text.size());
 }
 
-/// Behind the value that begins at `at`. The text is known to be JSON: only brackets and quotes matter.
+/// Behind the value that begins at `at`. The text is known to be JSON: only brackets and quotes
+/// matter.
 std::size_t skip_value(std::string_view text, std::size_t at) noexcept {
   std::size_t depth = 0;
   while (at < text.size()) {
@@ -75,7 +76,8 @@ std::size_t depth_of(std::string_view text) noexcept {
 
 status parse(simdjson::dom::parser& parser, std::string_view text, std::size_t depth_max) {
   if (parser.max_depth() != depth_max + 1 || parser.capacity() < text.size())
-    if (parser.allocate(std::max<std::size_t>(text.size(), 1024), depth_max + 1) != simdjson::SUCCESS)
+    if (parser.allocate(std::max<std::size_t>(text.size(), 1024), depth_max + 1) !=
+        simdjson::SUCCESS)
       return error{errc::overloaded, "no memory to read the document; try again"};
   auto failed = parser.parse(text.data(), text.size()).error();
   if (failed == simdjson::NUMBER_ERROR && nlohmann::json::accept(text))
@@ -83,8 +85,10 @@ status parse(simdjson::dom::parser& parser, std::string_view text, std::size_t d
   if (failed == simdjson::SUCCESS && depth_of(text) <= depth_max)
     return ok_status();
   if (failed == simdjson::SUCCESS || failed == simdjson::DEPTH_ERROR)
-    return error{errc::too_deep, "the JSON is nested deeper than " + std::to_string(depth_max) + " levels"};
-  return error{errc::malformed, std::string{"the body is not JSON: "} + simdjson::error_message(failed)};
+    return error{errc::too_deep,
+                 "the JSON is nested deeper than " + std::to_string(depth_max) + " levels"};
+  return error{errc::malformed,
+               std::string{"the body is not JSON: "} + simdjson::error_message(failed)};
 }
 
 }  // namespace
@@ -113,8 +117,8 @@ std::size_t utf8_length(std::string_view text) noexcept {
     if ((byte(i) & 0xC0) != 0x80)
       return 0;
   const unsigned char second = byte(1);
-  if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F)
-      || (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F))
+  if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
+      (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F))
     return 0;
   return length;
 }
@@ -139,7 +143,7 @@ bool object_walk::next() noexcept {
     return false;
   const auto name_end = skip_string(text_, at_);
   name_ = text_.substr(at_ + 1, name_end - at_ - 2);
-  at_ = skip_space(text_, name_end);          // the colon
+  at_ = skip_space(text_, name_end);  // the colon
   at_ = skip_space(text_, at_ + 1);
   const auto value_end = skip_value(text_, at_);
   value_ = text_.substr(at_, value_end - at_);

@@ -1,6 +1,6 @@
 #pragma once
-// JSON that somebody else wrote: checked whole by simdjson, then taken apart without losing a byte of its values.
-// Pure and thread-safe.
+// JSON that somebody else wrote: checked whole by simdjson, then taken apart without losing a byte
+// of its values. Pure and thread-safe.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,11 +15,12 @@ namespace holdfast {
 /// Nesting of what is stored: more than a request may have, because results of tools are wrapped.
 inline constexpr std::size_t json_depth_stored_max = 256;
 
-/// Checks that all of `text` is one JSON value in UTF-8 with at most `depth_max` nested arrays and objects. Errors:
-/// `malformed`, `too_deep`.
+/// Checks that all of `text` is one JSON value in UTF-8 with at most `depth_max` nested arrays and
+/// objects. Errors: `malformed`, `too_deep`.
 status check_json(std::string_view text, std::size_t depth_max);
 
-/// The length of the UTF-8 sequence at the front of `text` (not empty), 0 when it is not well formed (RFC 3629).
+/// The length of the UTF-8 sequence at the front of `text` (not empty), 0 when it is not well
+/// formed (RFC 3629).
 std::size_t utf8_length(std::string_view text) noexcept;
 bool is_utf8(std::string_view text) noexcept;
 
@@ -62,7 +63,8 @@ private:
   bool is_array_ = false;
 };
 
-/// The text of a JSON string that `check_json` passed; nothing for any other value, and for a lone surrogate.
+/// The text of a JSON string that `check_json` passed; nothing for any other value, and for a lone
+/// surrogate.
 std::optional<std::string> string_value(std::string_view json);
 /// A whole number from 0; nothing for any other value.
 std::optional<std::uint64_t> number_value(std::string_view json);

@@ -11,11 +11,21 @@ constexpr std::string_view replacement = "\xEF\xBF\xBD";
 void append_escaped(std::string& out, char c) {
   constexpr std::string_view digits = "0123456789abcdef";
   switch (c) {
-    case '"': out += "\\\""; return;
-    case '\\': out += "\\\\"; return;
-    case '\n': out += "\\n"; return;
-    case '\r': out += "\\r"; return;
-    case '\t': out += "\\t"; return;
+    case '"':
+      out += "\\\"";
+      return;
+    case '\\':
+      out += "\\\\";
+      return;
+    case '\n':
+      out += "\\n";
+      return;
+    case '\r':
+      out += "\\r";
+      return;
+    case '\t':
+      out += "\\t";
+      return;
     default:
       out += "\\u00";
       out += digits[static_cast<unsigned char>(c) >> 4];
@@ -65,9 +75,7 @@ json_writer& json_writer::value(std::string_view text) {
   return *this;
 }
 
-json_writer& json_writer::value(bool truth) {
-  return raw(truth ? "true" : "false");
-}
+json_writer& json_writer::value(bool truth) { return raw(truth ? "true" : "false"); }
 
 json_writer& json_writer::value(double number) {
   comma();
@@ -77,9 +85,7 @@ json_writer& json_writer::value(double number) {
   return *this;
 }
 
-json_writer& json_writer::null() {
-  return raw("null");
-}
+json_writer& json_writer::null() { return raw("null"); }
 
 json_writer& json_writer::raw(std::string_view json) {
   comma();

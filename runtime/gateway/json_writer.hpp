@@ -1,6 +1,6 @@
 #pragma once
-// Compact JSON text, written front to back. What is stored as JSON text goes in as it is, so that numbers keep every
-// digit and members their order. Pure.
+// Compact JSON text, written front to back. What is stored as JSON text goes in as it is, so that
+// numbers keep every digit and members their order. Pure.
 
 #include <charconv>
 #include <concepts>
@@ -27,8 +27,7 @@ public:
   json_writer& value(const std::string& text) { return value(std::string_view{text}); }
   json_writer& value(bool truth);
   template <std::integral Int>
-    requires(!std::same_as<Int, bool>)
-  json_writer& value(Int number) {
+  requires(!std::same_as<Int, bool>) json_writer& value(Int number) {
     comma();
     char digits[24];
     const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
@@ -47,7 +46,9 @@ public:
     key(name);
     return value(v);
   }
-  json_writer& raw_field(std::string_view name, std::string_view json) { return key(name).raw(json); }
+  json_writer& raw_field(std::string_view name, std::string_view json) {
+    return key(name).raw(json);
+  }
   json_writer& null_field(std::string_view name) { return key(name).null(); }
   /// Left out when the text is empty.
   json_writer& optional_field(std::string_view name, std::string_view text) {

@@ -10,7 +10,8 @@ result<agent_state> find_agent(backend& node, const agent_name& name) {
   if (!state)
     return state.error();
   if (!*state)
-    return error{errc::not_found, "agent " + to_string(name) + " was never addressed; it exists as soon as an event is"
+    return error{errc::not_found, "agent " + to_string(name) +
+                                    " was never addressed; it exists as soon as an event is"
                                     " sent to it"};
   return std::move(**state);
 }
@@ -19,13 +20,15 @@ void answer_state(const answering& reply, const agent_state& state) {
   auto& node = reply.at().node;
   std::string memory = "{}";
   if (state.memory_seq != 0) {
-    auto stored = stored_records{node.records(), group_of(state.name, node.partitions()), state.name}
-                    .memory(state.memory_seq);
+    auto stored =
+      stored_records{node.records(), group_of(state.name, node.partitions()), state.name}.memory(
+        state.memory_seq);
     if (!stored)
       return reply.refuse(stored.error());
     memory = std::move(*stored);
   }
-  reply.document(state_document(state, memory), 200, {{"ETag", "\"" + std::to_string(state.seq) + "\""}});
+  reply.document(state_document(state, memory), 200,
+                 {{"ETag", "\"" + std::to_string(state.seq) + "\""}});
 }
 
 group_id partition_of(backend& node, const sortable_id& id) {
@@ -36,7 +39,8 @@ group_id partition_of(backend& node, const sortable_id& id) {
 result<found_run> present_run(backend& node, run_summary summary) {
   found_run out{std::move(summary), {}};
   auto& s = out.summary;
-  if (s.status != run_status::queued && s.status != run_status::running && s.status != run_status::waiting)
+  if (s.status != run_status::queued && s.status != run_status::running &&
+      s.status != run_status::waiting)
     return out;
   auto state = load_agent(node.records(), group_of(s.agent, node.partitions()), s.agent);
   if (!state)
@@ -77,7 +81,8 @@ result<run_id> run_of(const call& c, std::size_t parameter) {
   const auto text = c.parameter(parameter);
   const auto id = text ? parse_run_id(*text) : result<run_id>{error{errc::malformed, {}}};
   if (!id)
-    return error{errc::not_found, "there is no such run; a run id looks like run_0abc…, 30 characters"};
+    return error{errc::not_found,
+                 "there is no such run; a run id looks like run_0abc…, 30 characters"};
   return *id;
 }
 
@@ -85,7 +90,8 @@ result<event_id> event_of(const call& c, std::size_t parameter) {
   const auto text = c.parameter(parameter);
   const auto id = text ? parse_event_id(*text) : result<event_id>{error{errc::malformed, {}}};
   if (!id)
-    return error{errc::not_found, "there is no such event; an event id looks like evt_0abc…, 30 characters"};
+    return error{errc::not_found,
+                 "there is no such event; an event id looks like evt_0abc…, 30 characters"};
   return *id;
 }
 

@@ -11,15 +11,20 @@ namespace {
 
 constexpr std::array descriptions{
   metric_description{"holdfast_log_records_total", "counter", "Turn records committed since start"},
-  metric_description{"holdfast_log_commits_total", "counter", "Durable writes (fsyncs) since start"},
+  metric_description{"holdfast_log_commits_total", "counter",
+                     "Durable writes (fsyncs) since start"},
   metric_description{"holdfast_log_bytes_total", "counter", "Bytes given to the store since start"},
-  metric_description{"holdfast_log_refused_total", "counter", "Records refused for lack of room since start"},
-  metric_description{"holdfast_store_reads_total", "counter", "Reads of the store by the state machine since start"},
+  metric_description{"holdfast_log_refused_total", "counter",
+                     "Records refused for lack of room since start"},
+  metric_description{"holdfast_store_reads_total", "counter",
+                     "Reads of the store by the state machine since start"},
   metric_description{"holdfast_http_requests_total", "counter", "HTTP requests taken since start"},
   metric_description{"holdfast_http_connections", "gauge", "HTTP connections that are open"},
   metric_description{"holdfast_http_streams", "gauge", "Event streams that are open"},
-  metric_description{"holdfast_outgoing_calls_total", "counter", "Calls to models and tools since start"},
-  metric_description{"holdfast_outgoing_calls_active", "gauge", "Calls to models and tools under way"},
+  metric_description{"holdfast_outgoing_calls_total", "counter",
+                     "Calls to models and tools since start"},
+  metric_description{"holdfast_outgoing_calls_active", "gauge",
+                     "Calls to models and tools under way"},
   metric_description{"holdfast_requests_waiting", "gauge", "Clients that wait for an answer"},
   metric_description{"holdfast_stream_subscribers", "gauge", "Agents that a stream is open for"},
 };
@@ -38,18 +43,17 @@ void append_number(std::string& out, double value) {
     out += value > 0 ? "+Inf" : "-Inf";
   } else {
     char digits[40];
-    const auto end = value == std::floor(value) && std::fabs(value) < 1e15
-                       ? std::to_chars(digits, digits + sizeof digits, static_cast<std::int64_t>(value)).ptr
-                       : std::to_chars(digits, digits + sizeof digits, value).ptr;
+    const auto end =
+      value == std::floor(value) && std::fabs(value) < 1e15
+        ? std::to_chars(digits, digits + sizeof digits, static_cast<std::int64_t>(value)).ptr
+        : std::to_chars(digits, digits + sizeof digits, value).ptr;
     out.append(digits, end);
   }
 }
 
 }  // namespace
 
-std::span<const metric_description> metric_descriptions() noexcept {
-  return descriptions;
-}
+std::span<const metric_description> metric_descriptions() noexcept { return descriptions; }
 
 std::string metrics_text(std::vector<metric_value> values) {
   std::stable_sort(values.begin(), values.end(),
@@ -59,7 +63,9 @@ std::string metrics_text(std::vector<metric_value> values) {
   for (const auto& one : values) {
     if (one.name != last) {
       const auto* known = description_of(one.name);
-      const std::string_view type = known != nullptr ? known->type : one.name.ends_with("_total") ? "counter" : "gauge";
+      const std::string_view type = known != nullptr               ? known->type
+                                    : one.name.ends_with("_total") ? "counter"
+                                                                   : "gauge";
       out.append("# HELP ").append(one.name).append(" ");
       out.append(known != nullptr ? known->help : "Not described").append("\n");
       out.append("# TYPE ").append(one.name).append(" ").append(type).append("\n");

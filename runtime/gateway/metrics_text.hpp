@@ -1,5 +1,6 @@
 #pragma once
-// Metrics as Prometheus reads them (text format 0.0.4). All names with their help and type stand in one table. Pure.
+// Metrics as Prometheus reads them (text format 0.0.4). All names with their help and type stand in
+// one table. Pure.
 
 #include <span>
 #include <string>
@@ -19,8 +20,8 @@ struct metric_description {
 /// Every metric of a node.
 std::span<const metric_description> metric_descriptions() noexcept;
 
-/// Values of one name stand together, under its HELP and TYPE. A name that is not in the table is left out of nothing:
-/// it gets the type that its name says.
+/// Values of one name stand together, under its HELP and TYPE. A name that is not in the table is
+/// left out of nothing: it gets the type that its name says.
 std::string metrics_text(std::vector<metric_value> values);
 
 }  // namespace holdfast

@@ -66,9 +66,10 @@ void get_openapi(call&& c) {
 void refuse_not_available(call&& c) {
   const auto* row = row_of(c);
   const std::string what = row != nullptr ? std::string{row->operation} : "this";
-  c.reply.refuse(error{errc::not_available, what + " (" + std::string{c.request.method()} + " "
-                                              + (row != nullptr ? std::string{row->path} : std::string{c.path()})
-                                              + ") is not part of this release"});
+  c.reply.refuse(
+    error{errc::not_available, what + " (" + std::string{c.request.method()} + " " +
+                                 (row != nullptr ? std::string{row->path} : std::string{c.path()}) +
+                                 ") is not part of this release"});
 }
 
 }  // namespace holdfast

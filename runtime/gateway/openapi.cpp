@@ -17,8 +17,10 @@ struct described {
 };
 
 constexpr std::array query_parameters{
-  described{"wait", "Answer with the run once it ended, at most so long: a duration such as 30s, up to 5m"},
-  described{"limit", "Items of a page", R"({"type":"integer","minimum":1,"maximum":500,"default":50})"},
+  described{"wait",
+            "Answer with the run once it ended, at most so long: a duration such as 30s, up to 5m"},
+  described{"limit", "Items of a page",
+            R"({"type":"integer","minimum":1,"maximum":500,"default":50})"},
   described{"cursor", "`next` of the page before"},
   described{"type", "Only of this type"},
   described{"source", "Only from this source"},
@@ -82,10 +84,12 @@ void for_each_path_parameter(std::string_view path, F&& each) {
   }
 }
 
-void write_parameter(json_writer& json, std::string_view name, std::string_view in, const described* known) {
+void write_parameter(json_writer& json, std::string_view name, std::string_view in,
+                     const described* known) {
   json.begin_object().field("name", name).field("in", in).field("required", in == "path");
   json.field("description", known != nullptr ? known->text : name);
-  json.raw_field("schema", known != nullptr ? known->schema : std::string_view{R"({"type":"string"})"});
+  json.raw_field("schema",
+                 known != nullptr ? known->schema : std::string_view{R"({"type":"string"})"});
   json.end_object();
 }
 
@@ -103,7 +107,8 @@ void write_parameters(json_writer& json, const api_call& one) {
     write_parameter(json, name, "query", find(query_parameters, name));
   });
   if (one.method == "POST" && is_available(one))
-    write_header_parameter(json, "Idempotency-Key", "The same request sent again with the same key happens once");
+    write_header_parameter(json, "Idempotency-Key",
+                           "The same request sent again with the same key happens once");
   if (one.method == "PATCH")
     write_header_parameter(json, "If-Match", "The ETag of the state that the patch is for");
   if (one.gives == "stream")
@@ -112,7 +117,10 @@ void write_parameters(json_writer& json, const api_call& one) {
 }
 
 void write_reference(json_writer& json, std::string_view schema) {
-  json.key("schema").begin_object().field("$ref", "#/components/schemas/" + std::string{schema}).end_object();
+  json.key("schema")
+    .begin_object()
+    .field("$ref", "#/components/schemas/" + std::string{schema})
+    .end_object();
 }
 
 void write_body(json_writer& json, const api_call& one) {
@@ -133,7 +141,8 @@ void write_body(json_writer& json, const api_call& one) {
   json.end_object().end_object();
 }
 
-void write_success(json_writer& json, unsigned number, std::string_view text, std::string_view schema) {
+void write_success(json_writer& json, unsigned number, std::string_view text,
+                   std::string_view schema) {
   json.key(std::to_string(number)).begin_object().field("description", text);
   if (!schema.empty()) {
     json.key("content").begin_object();
@@ -148,8 +157,10 @@ void write_success(json_writer& json, unsigned number, std::string_view text, st
     json.end_object();
   }
   if (number == 202)
-    json.raw_field("headers", R"({"Location":{"description":"What it became","schema":{"type":"string"}},)"
-                              R"("X-Request-Id":{"description":"Names this request in logs","schema":{"type":"string"}}})");
+    json.raw_field(
+      "headers",
+      R"({"Location":{"description":"What it became","schema":{"type":"string"}},)"
+      R"("X-Request-Id":{"description":"Names this request in logs","schema":{"type":"string"}}})");
   json.end_object();
 }
 
@@ -164,6 +175,7 @@ void write_responses(json_writer& json, const api_call& one) {
     if (one.operation == "getReadiness")
       json.key("503").begin_object().field("$ref", "#/components/responses/Problem").end_object();
   } else {
+    write_success(json, 200, "When a later release delivers it", {});
     json.key("422").begin_object().field("$ref", "#/components/responses/Problem").end_object();
   }
   json.key("4XX").begin_object().field("$ref", "#/components/responses/Problem").end_object();
@@ -179,7 +191,8 @@ void write_operation(json_writer& json, const api_call& one) {
   json.key("tags").begin_array().value(one.tag).end_array();
   json.field("summary", one.summary);
   json.field("description", is_available(one) ? std::string{one.summary} + "."
-                                              : std::string{one.summary} + ". Not part of this release: 422 not_available.");
+                                              : std::string{one.summary} +
+                                                  ". Not part of this release: 422 not_available.");
   write_parameters(json, one);
   write_body(json, one);
   write_responses(json, one);
@@ -208,9 +221,13 @@ std::set<std::string_view> used_schemas(std::span<const api_call> calls) {
 void write_components(json_writer& json, std::span<const api_call> calls) {
   const auto used = used_schemas(calls);
   json.key("components").begin_object();
-  json.raw_field("securitySchemes", R"({"bearer":{"type":"http","scheme":"bearer","description":"An API key, where auth is on"}})");
-  json.raw_field("responses", R"({"Problem":{"description":"Why not, as of RFC 9457","content":{"application/problem+json":)"
-                              R"({"schema":{"$ref":"#/components/schemas/Problem"}}}}})");
+  json.raw_field(
+    "securitySchemes",
+    R"({"bearer":{"type":"http","scheme":"bearer","description":"An API key, where auth is on"}})");
+  json.raw_field(
+    "responses",
+    R"({"Problem":{"description":"Why not, as of RFC 9457","content":{"application/problem+json":)"
+    R"({"schema":{"$ref":"#/components/schemas/Problem"}}}}})");
   json.key("schemas").begin_object();
   for (const auto& schema : api_schemas())
     if (used.contains(schema.name))
@@ -225,11 +242,12 @@ std::string openapi_document(std::span<const api_call> calls) {
   json_writer json{out};
   json.begin_object();
   json.field("openapi", "3.1.0");
-  json.raw_field("info",
-                 R"({"title":"Holdfast","version":"1","summary":"A durable agent runtime",)"
-                 R"("description":"Events in, runs out: every step on disk before anything acts on it.",)"
-                 R"("contact":{"name":"Holdfast","url":"https://github.com/holdfast"},)"
-                 R"("license":{"name":"Apache-2.0","identifier":"Apache-2.0"}})");
+  json.raw_field(
+    "info",
+    R"({"title":"Holdfast","version":"1","summary":"A durable agent runtime",)"
+    R"("description":"Events in, runs out: every step on disk before anything acts on it.",)"
+    R"("contact":{"name":"Holdfast","url":"https://github.com/holdfast"},)"
+    R"("license":{"name":"Apache-2.0","identifier":"Apache-2.0"}})");
   json.raw_field("servers", R"([{"url":"/","description":"This node"}])");
   json.raw_field("security", R"([{},{"bearer":[]}])");
   json.key("tags").begin_array();

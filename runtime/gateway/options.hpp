@@ -19,15 +19,17 @@ struct gateway_options {
   std::int64_t keep_alive_ms = 15'000;           ///< between comments on a silent stream
   /// What one stream replays before it is closed and resumed by cursor.
   std::size_t replay_bytes_max = 4 << 20;
-  std::size_t batch_events_max = 1'000;   ///< of a CloudEvents batch
-  std::size_t scanned_max = 20'000;       ///< rows that one page of a filtered list looks at
+  std::size_t batch_events_max = 1'000;  ///< of a CloudEvents batch
+  std::size_t scanned_max = 20'000;      ///< rows that one page of a filtered list looks at
   /// jq and JSON Schema; null: definitions and `where` are refused.
   compilers with;
-  /// The value of a secret, for hooks and for checking definitions. Errors say which variable to set.
+  /// The value of a secret, for hooks and for checking definitions. Errors say which variable to
+  /// set.
   std::function<result<std::string>(std::string_view name)> secret;
   /// Whether the node can serve a definition's model; the error says what to do. Null: any.
   std::function<status(std::string_view model)> check_model;
-  /// Runs what may take milliseconds on a thread that may block. Null: at once, on the calling thread.
+  /// Runs what may take milliseconds on a thread that may block. Null: at once, on the calling
+  /// thread.
   std::function<void(std::function<void()>)> offload;
   /// Milliseconds of a steady clock; null: the process's.
   std::function<std::int64_t()> steady_ms;

@@ -21,7 +21,8 @@ result<page_request> page_of(const query_reader& query, cursor_kind kind) {
     return out;
   auto position = from_base64url(*given);
   if (!position || position->size() < 2 || position->front() != static_cast<char>(kind))
-    return error{errc::malformed, "`cursor` is not one that this list gave; begin again without it"};
+    return error{errc::malformed,
+                 "`cursor` is not one that this list gave; begin again without it"};
   out.after = position->substr(1);
   return out;
 }
@@ -32,15 +33,12 @@ std::string make_cursor(cursor_kind kind, std::string_view position) {
   return to_base64url(text);
 }
 
-std::string position_of(std::uint64_t number) {
-  return std::to_string(number);
-}
+std::string position_of(std::uint64_t number) { return std::to_string(number); }
 
-std::optional<std::uint64_t> number_at(std::string_view position) {
-  return number_value(position);
-}
+std::optional<std::uint64_t> number_at(std::string_view position) { return number_value(position); }
 
-merged_scan::merged_scan(const reader& from, family in, const std::vector<keys::range>& ranges, bool descending)
+merged_scan::merged_scan(const reader& from, family in, const std::vector<keys::range>& ranges,
+                         bool descending)
   : descending_(descending) {
   cursors_.reserve(ranges.size());
   for (const auto& range : ranges)

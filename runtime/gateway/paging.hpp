@@ -1,6 +1,6 @@
 #pragma once
-// Lists in pages: `limit`, opaque cursors, and one ordered walk over the same family of all partitions. Pure but for
-// reading.
+// Lists in pages: `limit`, opaque cursors, and one ordered walk over the same family of all
+// partitions. Pure but for reading.
 
 #include <memory>
 #include <optional>
@@ -32,10 +32,12 @@ std::string make_cursor(cursor_kind kind, std::string_view position);
 std::string position_of(std::uint64_t number);
 std::optional<std::uint64_t> number_at(std::string_view position);
 
-/// Walks over one range of each partition at once, in the order of what follows the group in the keys.
+/// Walks over one range of each partition at once, in the order of what follows the group in the
+/// keys.
 class merged_scan {
 public:
-  merged_scan(const reader& from, family in, const std::vector<keys::range>& ranges, bool descending);
+  merged_scan(const reader& from, family in, const std::vector<keys::range>& ranges,
+              bool descending);
   bool valid() const noexcept { return current_ != nullptr; }
   std::string_view key() const { return current_->key(); }
   std::string_view value() const { return current_->value(); }

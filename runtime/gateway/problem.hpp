@@ -23,8 +23,8 @@ struct refusal {
   std::vector<problem_item> items;
 };
 
-/// The code as it leaves the process: what is inside only (`io_failure`, `not_leader`) becomes the nearest of the
-/// contract's codes, with a detail that gives nothing away.
+/// The code as it leaves the process: what is inside only (`io_failure`, `not_leader`) becomes the
+/// nearest of the contract's codes, with a detail that gives nothing away.
 errc public_code(errc code) noexcept;
 
 /// `type title status detail code errors`, with `Retry-After` on 429 and 503.

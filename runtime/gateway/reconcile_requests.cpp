@@ -16,7 +16,8 @@ constexpr std::size_t note_bytes_max = 4'096;
 constexpr std::size_t position_bytes = 16 + 4;  // run ‖ effect number, as in the index
 
 /// What the index names; nothing when it was resolved meanwhile.
-result<std::optional<unresolved_effect>> load_unresolved(backend& node, const agent_name& name, const effect_id& id) {
+result<std::optional<unresolved_effect>> load_unresolved(backend& node, const agent_name& name,
+                                                         const effect_id& id) {
   const group_id group = group_of(name, node.partitions());
   const auto state = load_agent(node.records(), group, name);
   if (!state)
@@ -29,7 +30,8 @@ result<std::optional<unresolved_effect>> load_unresolved(backend& node, const ag
   if (!record)
     return record.error();
   for (const auto& one : record->facts)
-    if (const auto* asked = std::get_if<tool_requested>(&one.fact); asked != nullptr && one.seq == effect->seq) {
+    if (const auto* asked = std::get_if<tool_requested>(&one.fact);
+        asked != nullptr && one.seq == effect->seq) {
       out.input = asked->input;
       out.sent_at = record->at;
     }
@@ -90,7 +92,8 @@ std::optional<resolution> resolution_of(std::string_view name) noexcept {
 std::optional<refusal> read_resolution(const call& c, resolve_effect& out) {
   const auto kind = media_of(c.request.header("content-type"));
   if (kind != media::json && kind != media::none)
-    return refusal{unsupported_media(c.request.header("content-type"), "application/json {\"resolve\": …}"), {}};
+    return refusal{
+      unsupported_media(c.request.header("content-type"), "application/json {\"resolve\": …}"), {}};
   if (auto checked = check_body(c.request.body, c.at().opts.body); !checked)
     return refusal{checked.error(), {}};
   member_reader members{c.request.body, {"resolve", "result", "note"}};
@@ -112,9 +115,12 @@ std::optional<refusal> read_resolution(const call& c, resolve_effect& out) {
 
 std::string_view to_string(resolution value) noexcept {
   switch (value) {
-    case resolution::succeeded: return "succeeded";
-    case resolution::retry: return "retry";
-    case resolution::failed: return "failed";
+    case resolution::succeeded:
+      return "succeeded";
+    case resolution::retry:
+      return "retry";
+    case resolution::failed:
+      return "failed";
   }
   return "failed";
 }
@@ -129,7 +135,8 @@ void list_reconciles(call&& c) {
   if (!page)
     return c.reply.refuse(page.error());
   if (!page->after.empty() && page->after.size() != position_bytes)
-    return c.reply.refuse(error{errc::malformed, "`cursor` is not one that this list gave; begin again without it"});
+    return c.reply.refuse(
+      error{errc::malformed, "`cursor` is not one that this list gave; begin again without it"});
   c.at().offload([reply = c.reply, page = std::move(*page)] { answer_unresolved(reply, page); });
 }
 
@@ -137,7 +144,8 @@ void post_reconcile(call&& c) {
   const auto text = c.parameter(0);
   const auto id = text ? parse_effect_id(*text) : result<effect_id>{error{errc::malformed, {}}};
   const group_id group = id ? partition_of(c.node(), id->run.id) : group_id{0};
-  const error absent{errc::not_found, "there is no such effect; `holdfast reconcile list` shows those that wait"};
+  const error absent{errc::not_found,
+                     "there is no such effect; `holdfast reconcile list` shows those that wait"};
   if (!id || group == 0)
     return c.reply.refuse(absent);
   const auto key = idempotency_key_of(c);
@@ -153,25 +161,27 @@ void post_reconcile(call&& c) {
     return c.reply.refuse(absent);
   resolve.effect = *id;
   resolve.by = c.principal;
-  const auto once = key->empty() ? std::optional<idempotency>{} : std::optional{once_by_key(c, *key)};
+  const auto once =
+    key->empty() ? std::optional<idempotency>{} : std::optional{once_by_key(c, *key)};
   auto& node = c.node();
   const auto agent = (*summary)->agent;
-  node.submit(agent, resolve, once, false,
-              [reply = std::move(c.reply), agent, id = *id, resolved = resolve.resolved](const answer& told) {
-                if (const auto* why = std::get_if<error>(&told))
-                  return reply.refuse(*why);
-                std::string body;
-                json_writer json{body};
-                json.begin_object();
-                json.field("kind", "reconcile");
-                json.field("id", to_string(id));
-                json.field("agent", to_string(agent));
-                json.field("run_id", to_string(id.run));
-                json.field("effect", to_string(id));
-                json.field("resolved", to_string(resolved));
-                json.end_object();
-                reply.document(std::move(body));
-              });
+  node.submit(
+    agent, resolve, once, false,
+    [reply = std::move(c.reply), agent, id = *id, resolved = resolve.resolved](const answer& told) {
+      if (const auto* why = std::get_if<error>(&told))
+        return reply.refuse(*why);
+      std::string body;
+      json_writer json{body};
+      json.begin_object();
+      json.field("kind", "reconcile");
+      json.field("id", to_string(id));
+      json.field("agent", to_string(agent));
+      json.field("run_id", to_string(id.run));
+      json.field("effect", to_string(id));
+      json.field("resolved", to_string(resolved));
+      json.end_object();
+      reply.document(std::move(body));
+    });
 }
 
 }  // namespace holdfast

@@ -34,13 +34,14 @@ bool has_utf8_charset(std::string_view content_type) noexcept {
     at = content_type.find(';');
     const auto parameter = trim(content_type.substr(0, at));
     const auto equals = parameter.find('=');
-    if (equals == std::string_view::npos || !equals_ignoring_case(parameter.substr(0, equals), "charset"))
+    if (equals == std::string_view::npos ||
+        !equals_ignoring_case(parameter.substr(0, equals), "charset"))
       continue;
     auto charset = parameter.substr(equals + 1);
     if (charset.size() >= 2 && charset.front() == '"' && charset.back() == '"')
       charset = charset.substr(1, charset.size() - 2);
-    return equals_ignoring_case(charset, "utf-8") || equals_ignoring_case(charset, "utf8")
-           || equals_ignoring_case(charset, "us-ascii");
+    return equals_ignoring_case(charset, "utf-8") || equals_ignoring_case(charset, "utf8") ||
+           equals_ignoring_case(charset, "us-ascii");
   }
   return true;
 }
@@ -91,27 +92,29 @@ media media_of(std::string_view content_type) noexcept {
 
 bool is_json_type(std::string_view content_type) noexcept {
   const auto essence = essence_of(content_type);
-  return essence.empty() || equals_ignoring_case(essence, "application/json")
-         || equals_ignoring_case(essence, "text/json")
-         || (essence.size() > 5 && equals_ignoring_case(essence.substr(essence.size() - 5), "+json"));
+  return essence.empty() || equals_ignoring_case(essence, "application/json") ||
+         equals_ignoring_case(essence, "text/json") ||
+         (essence.size() > 5 && equals_ignoring_case(essence.substr(essence.size() - 5), "+json"));
 }
 
 error unsupported_media(std::string_view content_type, std::string_view wanted) {
-  const auto essence = content_type.empty() ? std::string_view{"none"} : content_type.substr(0, 100);
-  return {errc::unsupported_media,
-          "Content-Type is " + std::string{essence} + "; send " + std::string{wanted} + " in UTF-8"};
+  const auto essence =
+    content_type.empty() ? std::string_view{"none"} : content_type.substr(0, 100);
+  return {errc::unsupported_media, "Content-Type is " + std::string{essence} + "; send " +
+                                     std::string{wanted} + " in UTF-8"};
 }
 
 status check_body(std::string_view body, const body_limits& limits) {
   if (body.size() > limits.bytes_max)
-    return error{errc::too_large, "the body has " + std::to_string(body.size()) + " bytes, more than "
-                                    + std::to_string(limits.bytes_max)};
+    return error{errc::too_large, "the body has " + std::to_string(body.size()) +
+                                    " bytes, more than " + std::to_string(limits.bytes_max)};
   if (body.empty())
     return error{errc::malformed, "the body is empty; send JSON"};
   return check_json(body, limits.depth_max);
 }
 
-member_reader::member_reader(std::string_view object, std::initializer_list<std::string_view> names, bool strict) {
+member_reader::member_reader(std::string_view object, std::initializer_list<std::string_view> names,
+                             bool strict) {
   known_.reserve(names.size());
   for (auto name : names)
     known_.push_back({name, {}});
@@ -189,8 +192,8 @@ void member_reader::require(std::string_view name, std::string_view what) {
 refusal member_reader::refused() const {
   std::string detail = "the body is not what this call takes";
   if (!problems_.empty())
-    detail += ": " + (problems_.front().pointer.empty() ? "it" : problems_.front().pointer) + " "
-              + problems_.front().detail;
+    detail += ": " + (problems_.front().pointer.empty() ? "it" : problems_.front().pointer) + " " +
+              problems_.front().detail;
   return {{errc::schema, std::move(detail)}, problems_};
 }
 

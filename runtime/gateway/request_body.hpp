@@ -1,5 +1,6 @@
 #pragma once
-// What comes with a request beside its path: media type, JSON body, query. Pure; errors are ready for the user.
+// What comes with a request beside its path: media type, JSON body, query. Pure; errors are ready
+// for the user.
 
 #include <cstdint>
 #include <optional>
@@ -40,8 +41,8 @@ struct body_limits {
 /// A JSON body: its bounds, then its text. Errors: `too_large`, `malformed`, `too_deep`.
 status check_body(std::string_view body, const body_limits& limits);
 
-/// Takes a JSON object apart against the members that it may have: each is read at most once, and what is not known
-/// or not of the right kind becomes a problem. Borrows the text.
+/// Takes a JSON object apart against the members that it may have: each is read at most once, and
+/// what is not known or not of the right kind becomes a problem. Borrows the text.
 class member_reader {
 public:
   struct known {
@@ -49,11 +50,13 @@ public:
     std::string_view value;  ///< empty: absent
   };
 
-  /// `object` passed `check_json`. Finds the members named in `names`, others become problems when `strict`.
-  member_reader(std::string_view object, std::initializer_list<std::string_view> names, bool strict = true);
+  /// `object` passed `check_json`. Finds the members named in `names`, others become problems when
+  /// `strict`.
+  member_reader(std::string_view object, std::initializer_list<std::string_view> names,
+                bool strict = true);
 
   std::string_view raw(std::string_view name) const noexcept;  ///< the value's text; empty: absent
-  std::string text(std::string_view name);                     ///< empty: absent, `null`, or a problem was noted
+  std::string text(std::string_view name);  ///< empty: absent, `null`, or a problem was noted
   std::optional<std::uint64_t> number(std::string_view name);
   bool flag(std::string_view name);
   /// Notes a problem when the member is absent or null.
@@ -75,7 +78,9 @@ public:
   /// Errors: `malformed` for escapes that do not decode and names given twice.
   static result<query_reader> parse(std::string_view query);
   std::optional<std::string_view> get(std::string_view name) const noexcept;
-  std::string_view text(std::string_view name) const noexcept { return get(name).value_or(std::string_view{}); }
+  std::string_view text(std::string_view name) const noexcept {
+    return get(name).value_or(std::string_view{});
+  }
   /// `true`, `false`, or given without a value (true). Errors: `malformed`.
   result<bool> flag(std::string_view name) const;
   /// Errors: `malformed`.

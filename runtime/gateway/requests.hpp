@@ -1,5 +1,6 @@
 #pragma once
-// What serves each call; `api_table` says which. Each takes the call over and answers it, now or later, on any thread.
+// What serves each call; `api_table` says which. Each takes the call over and answers it, now or
+// later, on any thread.
 
 #include "runtime/gateway/call.hpp"
 

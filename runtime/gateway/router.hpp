@@ -1,6 +1,6 @@
 #pragma once
-// Method and path → what serves it. Pure. Paths are matched as they came, percent-encoded, so that an encoded `/` stays
-// inside its segment.
+// Method and path → what serves it. Pure. Paths are matched as they came, percent-encoded, so that
+// an encoded `/` stays inside its segment.
 
 #include <array>
 #include <cstddef>
@@ -11,7 +11,8 @@
 
 namespace holdfast {
 
-/// What `{name}` in a template stood for, still percent-encoded. Views point into the request's target.
+/// What `{name}` in a template stood for, still percent-encoded. Views point into the request's
+/// target.
 struct path_parameters {
   static constexpr std::size_t parameters_max = 4;
   std::array<std::string_view, parameters_max> raw{};
@@ -23,8 +24,8 @@ class router {
 public:
   static constexpr std::size_t segments_max = 8;
 
-  /// `path`: `/v1/agents/{type}/{key}/events`; a last segment `{rest...}` takes one or more segments. `number` is what
-  /// `match` gives back. Routes added first win.
+  /// `path`: `/v1/agents/{type}/{key}/events`; a last segment `{rest...}` takes one or more
+  /// segments. `number` is what `match` gives back. Routes added first win.
   void add(std::string_view method, std::string_view path, std::size_t number);
 
   struct outcome {

@@ -28,7 +28,8 @@ result<run_query> read_query(const call& c) {
     return page.error();
   out.page = std::move(*page);
   if (!out.page.after.empty() && out.page.after.size() != sortable_id{}.bytes.size())
-    return error{errc::malformed, "`cursor` is not one that this list gave; begin again without it"};
+    return error{errc::malformed,
+                 "`cursor` is not one that this list gave; begin again without it"};
   if (const auto name = query->text("agent"); !name.empty()) {
     auto agent = parse_agent_name(name);
     if (!agent)
@@ -36,12 +37,13 @@ result<run_query> read_query(const call& c) {
     out.agent = std::move(*agent);
   }
   const auto wanted = query->text("status");
-  for (const auto one : {run_status::queued, run_status::running, run_status::waiting, run_status::completed,
-                         run_status::failed, run_status::cancelled})
+  for (const auto one : {run_status::queued, run_status::running, run_status::waiting,
+                         run_status::completed, run_status::failed, run_status::cancelled})
     if (to_string(one) == wanted)
       out.status_is = one;
   if (!wanted.empty() && !out.status_is)
-    return error{errc::malformed, "`status` is one of queued, running, waiting, completed, failed, cancelled"};
+    return error{errc::malformed,
+                 "`status` is one of queued, running, waiting, completed, failed, cancelled"};
   return out;
 }
 
@@ -84,7 +86,8 @@ void answer_runs(const answering& reply, const run_query& query) {
     last = *id;
     std::optional<run_summary> summary;
     if (query.agent) {
-      auto loaded = load_run(node.records(), group_of(*query.agent, node.partitions()), run_id{*id});
+      auto loaded =
+        load_run(node.records(), group_of(*query.agent, node.partitions()), run_id{*id});
       if (!loaded)
         return reply.refuse(loaded.error());
       summary = std::move(*loaded);

@@ -7,9 +7,13 @@ namespace holdfast {
 namespace {
 
 template <class T>
-concept of_effect = requires(const T& f) { f.effect_no; };
+concept of_effect = requires(const T& f) {
+  f.effect_no;
+};
 template <class T>
-concept of_run = requires(const T& f) { f.run; };
+concept of_run = requires(const T& f) {
+  f.run;
+};
 
 }  // namespace
 
@@ -30,10 +34,16 @@ void run_tracker::take(const fact& f) {
     ended_ = false;
     effects_.clear();
   } else if (const auto* model = std::get_if<model_requested>(&f)) {
-    effects_[model->effect_no] = {run_, effect_kind::model, effect_class::read, model->model, model->step,
-                                  model->request_digest, model->term != 0 ? 1U : 0U};
+    effects_[model->effect_no] = {
+      run_,        effect_kind::model,    effect_class::read,        model->model,
+      model->step, model->request_digest, model->term != 0 ? 1U : 0U};
   } else if (const auto* tool = std::get_if<tool_requested>(&f)) {
-    effects_[tool->effect_no] = {run_, tool->kind, tool->cls, tool->tool, tool->step, tool->request_digest,
+    effects_[tool->effect_no] = {run_,
+                                 tool->kind,
+                                 tool->cls,
+                                 tool->tool,
+                                 tool->step,
+                                 tool->request_digest,
                                  tool->term != 0 ? 1U : 0U};
   } else if (const auto* again = std::get_if<effect_started>(&f)) {
     if (const auto found = effects_.find(again->effect_no); found != effects_.end())
@@ -63,8 +73,8 @@ run_id run_tracker::run_of(const fact& f) const {
   }
   return std::visit(
     [&]<class T>(const T& one) -> run_id {
-      if constexpr (std::is_same_v<T, paused> || std::is_same_v<T, resumed> || std::is_same_v<T, quarantined>
-                    || std::is_same_v<T, forked>)
+      if constexpr (std::is_same_v<T, paused> || std::is_same_v<T, resumed> ||
+                    std::is_same_v<T, quarantined> || std::is_same_v<T, forked>)
         return {};
       else if constexpr (of_run<T>)
         return one.run;

@@ -1,6 +1,6 @@
 #pragma once
-// Which run and which effect a fact belongs to: most facts do not say it themselves. Fed in order, from the `run_started`
-// of the first run that is asked about. Pure.
+// Which run and which effect a fact belongs to: most facts do not say it themselves. Fed in order,
+// from the `run_started` of the first run that is asked about. Pure.
 
 #include <cstdint>
 #include <map>

@@ -10,7 +10,8 @@ namespace holdfast {
 namespace {
 
 std::int64_t process_steady_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+           std::chrono::steady_clock::now().time_since_epoch())
     .count();
 }
 
@@ -49,8 +50,6 @@ std::string services::next_request_id() {
   return id;
 }
 
-void services::offload(std::function<void()> work) const {
-  opts.offload(std::move(work));
-}
+void services::offload(std::function<void()> work) const { opts.offload(std::move(work)); }
 
 }  // namespace holdfast

@@ -1,5 +1,6 @@
 #pragma once
-// What every request handler may use. One per gateway; lives until the last answer that needs it is given.
+// What every request handler may use. One per gateway; lives until the last answer that needs it is
+// given.
 
 #include <atomic>
 #include <cstdint>
@@ -26,7 +27,8 @@ public:
   deadlines waits;
   std::unique_ptr<stream_hub> streams;
 
-  /// `req_` and 11 characters, unlike any other of this process: short enough to need no allocation.
+  /// `req_` and 11 characters, unlike any other of this process: short enough to need no
+  /// allocation.
   std::string next_request_id();
   /// On the thread for slow things, or here.
   void offload(std::function<void()> work) const;

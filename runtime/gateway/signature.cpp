@@ -48,8 +48,10 @@ std::optional<std::string> from_hex(std::string_view text) {
   return out;
 }
 
-/// `{timestamp}` and `{body}` in the template, put in place in one pass: what is put in is not looked at again.
-std::string signed_content(std::string_view pattern, std::string_view timestamp, std::string_view body) {
+/// `{timestamp}` and `{body}` in the template, put in place in one pass: what is put in is not
+/// looked at again.
+std::string signed_content(std::string_view pattern, std::string_view timestamp,
+                           std::string_view body) {
   std::string out;
   out.reserve(pattern.size() + timestamp.size() + body.size());
   while (!pattern.empty()) {
@@ -77,7 +79,8 @@ std::optional<time_us> timestamp_of(std::string_view text) {
   std::int64_t number = 0;
   const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (!text.empty() && failed == std::errc{} && end == text.data() + text.size()) {
-    constexpr std::int64_t largest = 100'000'000'000'000;  // far beyond every clock, far below overflow
+    constexpr std::int64_t largest =
+      100'000'000'000'000;  // far beyond every clock, far below overflow
     if (number < 0 || number > largest)
       return std::nullopt;
     return text.size() >= 13 ? number * 1'000 : number * 1'000'000;
@@ -94,34 +97,38 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) noexcept {
 
 }  // namespace
 
-std::string hmac_digest(std::string_view algorithm, std::string_view secret, std::string_view content) {
+std::string hmac_digest(std::string_view algorithm, std::string_view secret,
+                        std::string_view content) {
   const EVP_MD* digest = algorithm_of(algorithm);
   if (digest == nullptr)
     return {};
   unsigned char out[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
   if (HMAC(digest, secret.data(), static_cast<int>(secret.size()),
-           reinterpret_cast<const unsigned char*>(content.data()), content.size(), out, &size)
-      == nullptr)
+           reinterpret_cast<const unsigned char*>(content.data()), content.size(), out,
+           &size) == nullptr)
     return {};
   return {reinterpret_cast<const char*>(out), size};
 }
 
 status check_signature(const hmac_definition& how, const std::vector<std::string>& secrets,
                        const net::http_request& request, time_us now) {
-  const error bad{errc::bad_signature, "the header " + how.header + " does not sign this body with the hook's secret"};
+  const error bad{errc::bad_signature,
+                  "the header " + how.header + " does not sign this body with the hook's secret"};
   auto given = request.header(how.header);
   if (given.empty() || !given.starts_with(how.prefix))
     return bad;
   given.remove_prefix(how.prefix.size());
   const auto signature = how.encoding == "base64" ? from_base64(given) : from_hex(given);
-  const auto stamp = how.timestamp_header.empty() ? std::string_view{} : request.header(how.timestamp_header);
+  const auto stamp =
+    how.timestamp_header.empty() ? std::string_view{} : request.header(how.timestamp_header);
   if (!signature || signature->empty() || (!how.timestamp_header.empty() && stamp.empty()))
     return bad;
   const auto content = signed_content(how.content_template, stamp, request.body);
   bool matched = false;
   for (const auto& secret : secrets) {
-    const auto expected = secret.empty() ? std::string{} : hmac_digest(how.algorithm, secret, content);
+    const auto expected =
+      secret.empty() ? std::string{} : hmac_digest(how.algorithm, secret, content);
     matched = (!expected.empty() && equal_in_constant_time(expected, *signature)) || matched;
   }
   if (!matched)
@@ -133,8 +140,9 @@ status check_signature(const hmac_definition& how, const std::vector<std::string
     return bad;
   const std::int64_t off_us = now > *signed_at ? now - *signed_at : *signed_at - now;
   if (off_us > how.tolerance_ms * 1'000)
-    return error{errc::stale_signature, "the header " + how.timestamp_header + " is off this node's clock by more than "
-                                          + format_duration_ms(how.tolerance_ms) + "; sign again and send again"};
+    return error{errc::stale_signature,
+                 "the header " + how.timestamp_header + " is off this node's clock by more than " +
+                   format_duration_ms(how.tolerance_ms) + "; sign again and send again"};
   return ok_status();
 }
 

@@ -11,7 +11,8 @@ namespace holdfast {
 namespace {
 
 /// The events behind `position`, of one run or of all, as bytes.
-std::string text_of(const std::vector<rendered_event>& events, const stream_cursor& position, const run_id& run) {
+std::string text_of(const std::vector<rendered_event>& events, const stream_cursor& position,
+                    const run_id& run) {
   std::string out;
   for (const auto& event : events)
     if (event.at > position && (run.empty() || event.run == run))
@@ -24,18 +25,17 @@ std::string text_of(const std::vector<rendered_event>& events, const stream_curs
 stream_feed::stream_feed(backend& node, agent_name name)
   : node_(node), name_(std::move(name)), group_(group_of(name_, node.partitions())) {}
 
-stream_feed::~stream_feed() {
-  unsubscribe();
-}
+stream_feed::~stream_feed() { unsubscribe(); }
 
 void stream_feed::subscribe() {
   std::lock_guard lock{subscription_mutex_};
   if (subscription_)
     return;
-  subscription_ = node_.subscribe(name_, [weak = weak_from_this()](std::shared_ptr<const turn_record> record) {
-    if (const auto self = weak.lock())
-      self->post([feed = self.get(), record = std::move(record)] { feed->take(*record); });
-  });
+  subscription_ =
+    node_.subscribe(name_, [weak = weak_from_this()](std::shared_ptr<const turn_record> record) {
+      if (const auto self = weak.lock())
+        self->post([feed = self.get(), record = std::move(record)] { feed->take(*record); });
+    });
 }
 
 void stream_feed::unsubscribe() {
@@ -74,7 +74,8 @@ void stream_feed::attach(std::shared_ptr<stream_subscriber> subscriber, stream_c
   });
 }
 
-void stream_feed::join(const std::shared_ptr<stream_subscriber>& subscriber, stream_context& context) {
+void stream_feed::join(const std::shared_ptr<stream_subscriber>& subscriber,
+                       stream_context& context) {
   subscriber->last_ms = now_ms_;
   if (!context_) {
     context_ = std::move(context);
@@ -85,7 +86,9 @@ void stream_feed::join(const std::shared_ptr<stream_subscriber>& subscriber, str
   if (!context_)
     return drop(subscriber);
   std::vector<rendered_event> missed;
-  if (!catch_up(context.renderer, context.seq, context_->seq, missed) || !send(*subscriber, missed))
+  const bool read = catch_up(context.renderer, context.seq, context_->seq, missed);
+  batch what{missed};
+  if (!read || !send(*subscriber, what))
     return drop(subscriber);
   subscriber->position = std::max(subscriber->position, stream_cursor{context_->seq});
   subscribers_.push_back(subscriber);
@@ -176,11 +179,13 @@ void stream_feed::take(const turn_record& record) {
         const auto& f = record.facts[i];
         if (is_partition_fact(f))
           continue;
-        if (is_journal_fact(f) || std::holds_alternative<text_streamed>(f) || std::holds_alternative<text_emitted>(f))
+        if (is_journal_fact(f) || std::holds_alternative<text_streamed>(f) ||
+            std::holds_alternative<text_emitted>(f))
           context_->renderer.take(seq, record.at, f, i == last_in_journal, events);
         ++seq;
       }
-    } else if (!catch_up(context_->renderer, context_->seq, last, events)) {  // what was not heard of is on disk
+    } else if (!catch_up(context_->renderer, context_->seq, last,
+                         events)) {  // what was not heard of is on disk
       return drop_all();
     }
     context_->seq = last;
@@ -191,7 +196,8 @@ void stream_feed::take(const turn_record& record) {
 }
 
 /// Renders the stored facts in (from, to]. False when they cannot be read.
-bool stream_feed::catch_up(stream_renderer& renderer, seq_no from, seq_no to, std::vector<rendered_event>& out) {
+bool stream_feed::catch_up(stream_renderer& renderer, seq_no from, seq_no to,
+                           std::vector<rendered_event>& out) {
   fact_walk walk{node_.records(), group_, name_, family::stream, from + 1, to + 1};
   for (; walk.valid(); walk.next())
     renderer.take(walk.seq(), walk.at(), walk.fact(), walk.ends_record(), out);
@@ -199,11 +205,10 @@ bool stream_feed::catch_up(stream_renderer& renderer, seq_no from, seq_no to, st
 }
 
 void stream_feed::deliver(const std::vector<rendered_event>& events, seq_no last) {
-  batch_all_.reset();
-  batch_by_run_.clear();
+  batch what{events};
   const auto listeners = subscribers_;
   for (const auto& one : listeners) {
-    if (!events.empty() && !send(*one, events)) {
+    if (!send(*one, what)) {
       drop(one);
       continue;
     }
@@ -211,24 +216,25 @@ void stream_feed::deliver(const std::vector<rendered_event>& events, seq_no last
   }
 }
 
-bool stream_feed::send(stream_subscriber& to, const std::vector<rendered_event>& events) {
+bool stream_feed::send(stream_subscriber& to, batch& what) {
   if (to.gone)
     return false;
+  if (what.events.empty())
+    return true;
   std::shared_ptr<const std::string> bytes;
-  const bool is_behind = events.empty() || to.position < events.front().at;
-  if (!is_behind || events.empty()) {
-    bytes = std::make_shared<const std::string>(text_of(events, to.position, to.run));
+  if (to.position >= what.events.front().at) {  // it has some of them already
+    bytes = std::make_shared<const std::string>(text_of(what.events, to.position, to.run));
   } else if (to.run.empty()) {
-    if (!batch_all_)
-      batch_all_ = std::make_shared<const std::string>(text_of(events, {0, 0}, {}));
-    bytes = batch_all_;
+    if (!what.all)
+      what.all = std::make_shared<const std::string>(text_of(what.events, {0, 0}, {}));
+    bytes = what.all;
   } else {
-    for (const auto& [run, text] : batch_by_run_)
+    for (const auto& [run, text] : what.by_run)
       if (run == to.run)
         bytes = text;
     if (!bytes) {
-      bytes = std::make_shared<const std::string>(text_of(events, {0, 0}, to.run));
-      batch_by_run_.emplace_back(to.run, bytes);
+      bytes = std::make_shared<const std::string>(text_of(what.events, {0, 0}, to.run));
+      what.by_run.emplace_back(to.run, bytes);
     }
   }
   if (!bytes->empty()) {
@@ -236,8 +242,9 @@ bool stream_feed::send(stream_subscriber& to, const std::vector<rendered_event>&
     if (!to.out.write(bytes))
       return false;
   }
-  return std::none_of(events.begin(), events.end(),
-                      [&](const rendered_event& e) { return e.ends_run && !to.run.empty() && e.run == to.run; });
+  return std::none_of(what.events.begin(), what.events.end(), [&](const rendered_event& e) {
+    return e.ends_run && !to.run.empty() && e.run == to.run;
+  });
 }
 
 }  // namespace holdfast

@@ -1,6 +1,6 @@
 #pragma once
-// One agent's live events and those who listen. Everything happens one task after the other, on whichever thread brought
-// the task; nobody waits for another thread.
+// One agent's live events and those who listen. Everything happens one task after the other, on
+// whichever thread brought the task; nobody waits for another thread.
 
 #include <atomic>
 #include <deque>
@@ -60,10 +60,17 @@ private:
   void join(const std::shared_ptr<stream_subscriber>& subscriber, stream_context& context);
   void refresh();
   void take(const turn_record& record);
-  bool catch_up(stream_renderer& renderer, seq_no from, seq_no to, std::vector<rendered_event>& out);
+  bool catch_up(stream_renderer& renderer, seq_no from, seq_no to,
+                std::vector<rendered_event>& out);
   void deliver(const std::vector<rendered_event>& events, seq_no last);
+  /// Events on their way, and their bytes as they go to everybody: made at most once.
+  struct batch {
+    const std::vector<rendered_event>& events;
+    std::shared_ptr<const std::string> all = {};
+    std::vector<std::pair<run_id, std::shared_ptr<const std::string>>> by_run = {};
+  };
   /// False when the subscriber is gone or done.
-  bool send(stream_subscriber& to, const std::vector<rendered_event>& events);
+  bool send(stream_subscriber& to, batch& what);
   void drop(const std::shared_ptr<stream_subscriber>& subscriber);
   void drop_all();
 
@@ -82,9 +89,6 @@ private:
   std::optional<stream_context> context_;
   std::vector<std::shared_ptr<stream_subscriber>> subscribers_;
   std::int64_t now_ms_ = 0;
-  // The batch in hand, as it goes to everybody: made at most once.
-  std::shared_ptr<const std::string> batch_all_;
-  std::vector<std::pair<run_id, std::shared_ptr<const std::string>>> batch_by_run_;
 };
 
 }  // namespace holdfast

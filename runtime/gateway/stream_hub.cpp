@@ -14,7 +14,8 @@ namespace {
 constexpr unsigned reconnect_ms = 1'000;
 
 bool has_ended(run_status value) noexcept {
-  return value == run_status::completed || value == run_status::failed || value == run_status::cancelled;
+  return value == run_status::completed || value == run_status::failed ||
+         value == run_status::cancelled;
 }
 
 net::http_response stream_head(std::string body) {
@@ -39,10 +40,7 @@ struct stream_hub::replayed {
 
 stream_hub::stream_hub(backend& node, const gateway_options& opts) : node_(node), opts_(opts) {}
 
-stream_hub::~stream_hub() {
-  for (auto& [name, feed] : feeds_)
-    feed->unsubscribe();
-}
+stream_hub::~stream_hub() = default;
 
 result<stream_hub::replayed> stream_hub::replay(const request& wanted) const {
   const auto& records = node_.records();
@@ -65,16 +63,18 @@ result<stream_hub::replayed> stream_hub::replay(const request& wanted) const {
     if (!oldest)
       return oldest.error();
     if (*oldest > after.seq + 1)
-      return error{errc::gone, "what follows cursor " + to_string(after) + " is below retention; begin with "
-                                 + std::to_string(*oldest - 1) + ", or read the history"};
+      return error{errc::gone, "what follows cursor " + to_string(after) +
+                                 " is below retention; begin with " + std::to_string(*oldest - 1) +
+                                 ", or read the history"};
   }
   const seq_no next = after.part == stream_cursor::whole ? after.seq + 1 : after.seq;
-  const seq_no first = std::min(std::max({next, run ? run->event_seq : seq_no{1}, run ? run->started_seq : 1}),
-                                present + 1);
+  const seq_no first = std::min(
+    std::max({next, run ? run->event_seq : seq_no{1}, run ? run->started_seq : 1}), present + 1);
   const auto begin = begin_of_run_at(records, group, wanted.agent, first);
   if (!begin)
     return begin.error();
-  replayed out{{}, {stream_renderer{wanted.agent}, present}, std::max(after, stream_cursor{present}), false};
+  replayed out{
+    {}, {stream_renderer{wanted.agent}, present}, std::max(after, stream_cursor{present}), false};
   std::vector<rendered_event> events;
   fact_walk walk{records, group, wanted.agent, family::stream, *begin, present + 1};
   for (; walk.valid() && !out.over; walk.next()) {
@@ -158,9 +158,15 @@ void stream_hub::close_all() {
     feed->close_all();
 }
 
-std::size_t stream_hub::feeds() const {
-  std::lock_guard lock{mutex_};
-  return feeds_.size();
+void stream_hub::shut_down() {
+  close_all();
+  std::unordered_map<agent_name, std::shared_ptr<stream_feed>> left;
+  {
+    std::lock_guard lock{mutex_};
+    left.swap(feeds_);
+  }
+  for (const auto& [name, feed] : left)
+    feed->unsubscribe();
 }
 
 }  // namespace holdfast

@@ -1,6 +1,7 @@
 #pragma once
-// All open streams of a node (INTERFACE §3 "SSE"): what was asked for is replayed from the disk, then the stream hears of
-// commits as they happen. One feed per agent that somebody listens to. Thread-safe.
+// All open streams of a node (INTERFACE §3 "SSE"): what was asked for is replayed from the disk,
+// then the stream hears of commits as they happen. One feed per agent that somebody listens to.
+// Thread-safe.
 
 #include <memory>
 #include <mutex>
@@ -24,14 +25,16 @@ public:
     run_id run;                          ///< empty: all of the agent
     std::optional<stream_cursor> after;  ///< nothing: a run from its beginning, an agent from now
   };
-  /// Answers with a stream, or refuses (`not_found`, `gone`). Reads as much as the replay needs: not on an io thread.
+  /// Answers with a stream, or refuses (`not_found`, `gone`). Reads as much as the replay needs:
+  /// not on an io thread.
   void open(const request& wanted, const answering& reply);
 
   /// Keep-alives, and feeds that nobody listens to any more.
   void tick(std::int64_t now_ms);
   /// Ends every stream properly: clients resume by cursor, elsewhere or later.
   void close_all();
-  std::size_t feeds() const;
+  /// Closes everything and lets go of the backend. Nothing is opened after this.
+  void shut_down();
 
 private:
   struct replayed;

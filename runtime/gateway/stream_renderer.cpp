@@ -45,12 +45,14 @@ result<stream_cursor> parse_cursor(std::string_view text) {
   if (dot == end)
     return out;
   const auto [last, wrong] = std::from_chars(dot + 1, end, out.part);
-  if (*dot != '.' || dot + 1 == end || wrong != std::errc{} || last != end || out.part == stream_cursor::whole)
+  if (*dot != '.' || dot + 1 == end || wrong != std::errc{} || last != end ||
+      out.part == stream_cursor::whole)
     return bad;
   return out;
 }
 
-void stream_renderer::take(seq_no seq, time_us at, const fact& f, bool ends_record, std::vector<rendered_event>& out) {
+void stream_renderer::take(seq_no seq, time_us at, const fact& f, bool ends_record,
+                           std::vector<rendered_event>& out) {
   if (std::holds_alternative<run_started>(f)) {
     // What was before must not show: a stream that begins here does not know it.
     state_ = {};
@@ -59,8 +61,9 @@ void stream_renderer::take(seq_no seq, time_us at, const fact& f, bool ends_reco
     waiting_for_.clear();
   }
   tracker_.take(f);
-  const bool ended = std::holds_alternative<run_completed>(f) || std::holds_alternative<run_failed>(f)
-                     || std::holds_alternative<run_cancelled>(f);
+  const bool ended = std::holds_alternative<run_completed>(f) ||
+                     std::holds_alternative<run_failed>(f) ||
+                     std::holds_alternative<run_cancelled>(f);
   if (ended)
     show(f);  // while the run's usage is still at hand
   state_.seq = seq - 1;
@@ -74,7 +77,8 @@ void stream_renderer::take(seq_no seq, time_us at, const fact& f, bool ends_reco
   flush(seq, at, out);
 }
 
-void stream_renderer::add(std::string_view type, const run_id& run, std::string data, bool ends_run) {
+void stream_renderer::add(std::string_view type, const run_id& run, std::string data,
+                          bool ends_run) {
   if (!run.empty())
     parts_.push_back({type, std::move(data), run, ends_run});
 }
@@ -83,7 +87,8 @@ void stream_renderer::flush(seq_no seq, time_us at, std::vector<rendered_event>&
   for (std::size_t i = 0; i < parts_.size(); ++i) {
     const auto& one = parts_[i];
     rendered_event event;
-    event.at = {seq, i + 1 == parts_.size() ? stream_cursor::whole : static_cast<std::uint32_t>(i + 1)};
+    event.at = {seq,
+                i + 1 == parts_.size() ? stream_cursor::whole : static_cast<std::uint32_t>(i + 1)};
     event.run = one.run;
     event.ends_run = one.ends_run;
     std::string data;
@@ -107,11 +112,15 @@ void stream_renderer::show(const fact& f) {
     add("step.started", run, std::move(m).take());
   } else if (const auto* tool = std::get_if<tool_requested>(&f)) {
     members step;
-    step.json().field("step", tool->step).field("kind", tool->kind == effect_kind::agent ? "agent" : "tool");
+    step.json()
+      .field("step", tool->step)
+      .field("kind", tool->kind == effect_kind::agent ? "agent" : "tool");
     step.json().field("name", tool->tool);
     add("step.started", run, std::move(step).take());
     members called;
-    called.json().field("effect", to_string(effect_id{run, tool->effect_no})).field("name", tool->tool);
+    called.json()
+      .field("effect", to_string(effect_id{run, tool->effect_no}))
+      .field("name", tool->tool);
     called.json().key("input").json_or_text(tool->input);
     add("tool.called", run, std::move(called).take());
   } else if (const auto* text = std::get_if<text_streamed>(&f)) {
@@ -164,13 +173,15 @@ void stream_renderer::show(const fact& f) {
   }
 }
 
-void stream_renderer::show_tool_result(std::uint32_t effect_no, std::string_view status_name, std::string_view output,
-                                       const failure* why) {
+void stream_renderer::show_tool_result(std::uint32_t effect_no, std::string_view status_name,
+                                       std::string_view output, const failure* why) {
   const auto* effect = tracker_.effect(effect_no);
   if (effect == nullptr || effect->kind == effect_kind::model)
     return;
   members m;
-  m.json().field("effect", to_string(effect_id{effect->run, effect_no})).field("status", status_name);
+  m.json()
+    .field("effect", to_string(effect_id{effect->run, effect_no}))
+    .field("status", status_name);
   if (why == nullptr) {
     m.json().key("output").json_or_text(output);
   } else {

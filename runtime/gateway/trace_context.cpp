@@ -11,8 +11,9 @@ std::string_view valid_traceparent(std::string_view header) noexcept {
     if (!hex && i != 2 && i != 35 && i != 52)
       return {};
   }
-  if (header.substr(0, 2) == "ff" || header.substr(3, 32).find_first_not_of('0') == std::string_view::npos
-      || header.substr(36, 16).find_first_not_of('0') == std::string_view::npos)
+  if (header.substr(0, 2) == "ff" ||
+      header.substr(3, 32).find_first_not_of('0') == std::string_view::npos ||
+      header.substr(36, 16).find_first_not_of('0') == std::string_view::npos)
     return {};
   return header;
 }

@@ -300,7 +300,8 @@ void read_json(std::string_view text, parsed_documents& out) {
 }
 
 void read_yaml(std::string_view text, parsed_documents& out) {
-  std::istringstream in{std::string{text}};
+  // yaml-cpp takes the end of the text for the end of a quote, if a line break is before it; not so the end of a document.
+  std::istringstream in{std::string{text} + "\n...\n"};
   YAML::Parser parser{in};
   yaml_events events{out.documents};
   while (parser.HandleNextDocument(events)) {

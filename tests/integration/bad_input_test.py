@@ -223,7 +223,7 @@ class BadInput(unittest.TestCase):
     def test_an_event_of_the_wrong_shape_is_422_with_a_pointer(self):
         for body, pointer in ((b"[]", ""), (b'"text"', ""), (b"17", ""), (b"null", ""), (b'{"type":5,"data":{}}', "/type"),
                               (b'{"dat":{}}', "/dat"), (b'{"data":{},"id":{}}', "/id"), (b'{"data":{},"time":"tomorrow"}', "/time"),
-                              (b'{"data":1,"data":2}', "/data"), (b'{"type":"","data":1}', "/type")):
+                              (b'{"data":1,"data":2}', "/data")):
             answer = self.send(422, "schema", body)
             self.assertIn(pointer, [one["pointer"] for one in answer.json()["errors"]], f"{body}: {answer!r}")
 

@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 import unittest
+from datetime import datetime, timedelta
 
 from harness import held, native, waiting
 from harness.client import Unreachable, agent_path, quote
@@ -226,15 +227,30 @@ class Why(unittest.TestCase):
 
     def test_a_handler_that_throws_is_called_again_and_then_its_event_is_a_dead_letter(self):
         self.needs_native()
-        run = self.send("breaker/throws", {"how": "throw"})
-        cause = self.waits_for("breaker/throws", "retry", "handler")
+        agent = "thrower/throws"
+        run = self.send(agent, {"how": "throw"})
+
+        def waits_long():
+            """Its backoff has grown to seconds: there is time to look at it."""
+            timers = self.client.items(agent_path(agent, "/timers"))
+            since = self.client.document(agent_path(agent))["updated_at"]
+            return [one for one in timers if one["kind"] == "handler"
+                    and datetime.fromisoformat(one["due_at"]) - datetime.fromisoformat(since) > timedelta(seconds=2)]
+
+        eventually("a long backoff", waits_long, 30)
+        cause = self.waits_for(agent, "retry", "handler")
         self.by_command(cause)
+        for _ in range(10):
+            document = self.client.document(f"/v1/runs/{run}")
+            if document["ended_at"]:
+                break
+            self.client.post(agent_path(agent, "/retry"))
         ended = self.ends(run, "failed")
         self.assertEqual(ended["error"]["code"], "poison_event")
-        letters = [one for one in self.client.items("/v1/dlq") if one["agent"] == "breaker/throws"]
+        letters = [one for one in self.client.items("/v1/dlq") if one["agent"] == agent]
         self.assertEqual(len(letters), 1)
         self.assertIn("thrown on purpose", letters[0]["reason"])
-        self.assertEqual(self.client.document(agent_path("breaker/throws", "/state"))["state"], {}, "the turn is discarded")
+        self.assertEqual(self.client.document(agent_path(agent, "/state"))["state"], {}, "the turn is discarded")
 
     def test_an_event_that_crashes_the_process_does_it_a_bounded_number_of_times(self):
         self.needs_native()

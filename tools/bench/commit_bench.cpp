@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <rocksdb/db.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -19,6 +18,7 @@
 #include "runtime/core/apply.hpp"
 #include "schemas/codec.hpp"
 #include "tools/bench/closed_loop.hpp"
+#include "tools/bench/process_meter.hpp"
 #include "tools/bench/socket.hpp"
 
 namespace holdfast::bench {
@@ -39,26 +39,6 @@ struct settings {
 std::chrono::nanoseconds of_seconds(double seconds) {
   return std::chrono::nanoseconds{static_cast<std::int64_t>(seconds * 1e9)};
 }
-
-/// What the process used since it was made.
-class process_meter {
-public:
-  process_meter() { ::getrusage(RUSAGE_SELF, &from_); }
-  double cpu_us() const {
-    const auto now = read();
-    return us(now.ru_utime) + us(now.ru_stime) - us(from_.ru_utime) - us(from_.ru_stime);
-  }
-  double handoffs() const { return static_cast<double>(read().ru_nvcsw - from_.ru_nvcsw); }
-
-private:
-  static rusage read() {
-    rusage now{};
-    ::getrusage(RUSAGE_SELF, &now);
-    return now;
-  }
-  static double us(const timeval& t) { return static_cast<double>(t.tv_sec) * 1e6 + static_cast<double>(t.tv_usec); }
-  rusage from_{};
-};
 
 nlohmann::json describe(const loop_result& result, const process_meter& used) {
   const auto operations = static_cast<double>(std::max<std::uint64_t>(result.operations, 1));

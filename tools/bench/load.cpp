@@ -26,50 +26,15 @@ constexpr std::size_t serial_digits = 10;
 struct client {
   descriptor socket;
   steady::time_point sent_at;
-  std::string answer;      // bytes so far
-  std::size_t expected = 0;  // bytes of head and body; 0: the head is not complete
+  answer_reader answer;
 };
-
-/// Reads what there is. True when the answer is complete.
-bool read_answer(client& c) {
-  std::array<char, 16 << 10> piece;
-  const auto got = ::recv(c.socket.number(), piece.data(), piece.size(), 0);
-  if (got == 0)
-    give_up("the server closed a connection");
-  if (got < 0) {
-    if (errno == EAGAIN)
-      return false;
-    give_up(std::string{"cannot receive: "} + std::strerror(errno));
-  }
-  c.answer.append(piece.data(), static_cast<std::size_t>(got));
-  if (c.expected == 0) {
-    const auto end = c.answer.find("\r\n\r\n");
-    if (end == std::string::npos)
-      return false;
-    static constexpr std::string_view name = "Content-Length: ";
-    const auto at = c.answer.find(name);
-    if (at == std::string::npos || at > end)
-      give_up("an answer without Content-Length");
-    std::size_t body = 0;
-    std::from_chars(c.answer.data() + at + name.size(), c.answer.data() + end, body);
-    c.expected = end + 4 + body;
-  }
-  return c.answer.size() >= c.expected;
-}
-
-int status_of(const std::string& answer) {
-  int status = 0;
-  if (answer.size() > 12)
-    std::from_chars(answer.data() + 9, answer.data() + 12, status);
-  return status;
-}
 
 class load_loop {
 public:
   explicit load_loop(const load_options& options) : options_(options), requests_(options.requests), poll_(::epoll_create1(EPOLL_CLOEXEC)) {
     clients_.reserve(options.clients);
     for (std::size_t i = 0; i < options.clients; ++i) {
-      clients_.push_back({connect_to(options.port), {}, {}, 0});
+      clients_.push_back({connect_to(options.port), {}, {}});
       epoll_event wanted{};
       wanted.events = EPOLLIN;
       wanted.data.u64 = i;
@@ -93,13 +58,12 @@ public:
       const int ready = ::epoll_wait(poll_.number(), events_.data(), static_cast<int>(events_.size()), wait_ms_max);
       for (int i = 0; i < ready; ++i) {
         auto& c = clients_[events_[static_cast<std::size_t>(i)].data.u64];
-        if (!read_answer(c))
+        if (!c.answer.read(c.socket.number()))
           continue;
         last_answer = steady::now();
         if (open)
           note(c, last_answer);
         c.answer.clear();
-        c.expected = 0;
         --outstanding_;
         if (!counted || sent_ < options_.requests_max)
           send_next(c);
@@ -130,15 +94,15 @@ private:
   }
 
   void note(const client& c, steady::time_point now) {
-    if (status_of(c.answer) == options_.expected_status) {
+    if (c.answer.status() == options_.expected_status) {
       ++result_.answered;
       result_.latency.add(now - c.sent_at);
       return;
     }
     ++result_.refused;
     if (result_.first_refusal.empty())
-      result_.first_refusal = c.answer.substr(0, c.answer.find("\r\n")) + " "
-                              + c.answer.substr(std::min(c.answer.size(), c.answer.find("\r\n\r\n") + 4), 300);
+      result_.first_refusal = std::string{c.answer.head().substr(0, c.answer.head().find("\r\n"))} + " "
+                              + std::string{c.answer.body().substr(0, 300)};
   }
 
   const load_options& options_;
@@ -152,6 +116,53 @@ private:
 };
 
 }  // namespace
+
+bool answer_reader::read(int socket) {
+  std::array<char, 16 << 10> piece;
+  const auto got = ::recv(socket, piece.data(), piece.size(), 0);
+  if (got == 0)
+    give_up("the server closed a connection");
+  if (got < 0) {
+    if (errno == EAGAIN)
+      return false;
+    give_up(std::string{"cannot receive: "} + std::strerror(errno));
+  }
+  bytes_.append(piece.data(), static_cast<std::size_t>(got));
+  if (wanted_ == 0) {
+    const auto end = bytes_.find("\r\n\r\n");
+    if (end == std::string::npos)
+      return false;
+    static constexpr std::string_view name = "Content-Length: ";
+    const auto at = bytes_.find(name);
+    if (at == std::string::npos || at > end)
+      give_up("an answer without Content-Length");
+    std::size_t body_bytes = 0;
+    std::from_chars(bytes_.data() + at + name.size(), bytes_.data() + end, body_bytes);
+    head_bytes_ = end + 4;
+    wanted_ = head_bytes_ + body_bytes;
+  }
+  return bytes_.size() >= wanted_;
+}
+
+int answer_reader::status() const {
+  int number = 0;
+  if (bytes_.size() > 12)
+    std::from_chars(bytes_.data() + 9, bytes_.data() + 12, number);
+  return number;
+}
+
+std::string_view answer_reader::head() const {
+  return std::string_view{bytes_}.substr(0, head_bytes_);
+}
+
+std::string_view answer_reader::body() const {
+  return std::string_view{bytes_}.substr(head_bytes_);
+}
+
+void answer_reader::clear() {
+  bytes_.clear();
+  wanted_ = 0;
+}
 
 request_template request_template::post(std::string path, std::string body) {
   static constexpr std::string_view agent = "{agent}";

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tools/bench/latency.hpp"
@@ -24,6 +25,22 @@ private:
   };
   std::string text_;
   std::vector<place> places_;
+};
+
+/// An answer as it comes in: complete when head and Content-Length say so.
+class answer_reader {
+public:
+  /// Reads what there is. True when the answer is complete. Ends the program when the connection is closed.
+  bool read(int socket);
+  int status() const;
+  std::string_view head() const;
+  std::string_view body() const;
+  void clear();
+
+private:
+  std::string bytes_;
+  std::size_t head_bytes_ = 0;
+  std::size_t wanted_ = 0;  // head and body; 0: the head is not complete
 };
 
 struct load_options {

@@ -1,21 +1,13 @@
 // Loads a running server with events and prints what came back as one line of JSON; tools/bench/run reads it.
 
-#include <sys/resource.h>
-
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "tools/bench/load.hpp"
+#include "tools/bench/process_meter.hpp"
 
 namespace {
-
-double cpu_us() {
-  rusage used{};
-  ::getrusage(RUSAGE_SELF, &used);
-  const auto us = [](const timeval& t) { return static_cast<double>(t.tv_sec) * 1e6 + static_cast<double>(t.tv_usec); };
-  return us(used.ru_utime) + us(used.ru_stime);
-}
 
 std::chrono::nanoseconds of_seconds(double seconds) {
   return std::chrono::nanoseconds{static_cast<std::int64_t>(seconds * 1e9)};
@@ -46,6 +38,7 @@ int main(int argc, char** argv) {
   options.warmup = of_seconds(warmup);
   options.requests = request_template::post(path, body);
 
+  const process_meter used;
   const auto result = run_load(options);
   const auto answered = static_cast<double>(result.answered);
   nlohmann::json out{{"answered", result.answered},
@@ -55,7 +48,7 @@ int main(int argc, char** argv) {
                      {"p50_ms", result.latency.quantile_ms(0.5)},
                      {"p99_ms", result.latency.quantile_ms(0.99)},
                      {"max_ms", result.latency.quantile_ms(1.0 - 1e-12)},
-                     {"client_cpu_us_per_op", cpu_us() / std::max(answered, 1.0)}};
+                     {"client_cpu_us_per_op", used.cpu_us() / std::max(answered, 1.0)}};
   if (!result.first_refusal.empty())
     out["first_refusal"] = result.first_refusal;
   std::puts(out.dump().c_str());

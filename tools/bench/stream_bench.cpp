@@ -1,6 +1,7 @@
 // Starts runs that stream text, subscribes to them over SSE, and measures what arrives: how much, and how long after it
 // was stamped. Prints one line of JSON.
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -16,6 +17,7 @@
 
 #include "tools/bench/latency.hpp"
 #include "tools/bench/load.hpp"
+#include "tools/bench/process_meter.hpp"
 #include "tools/bench/socket.hpp"
 
 namespace holdfast::bench {
@@ -63,23 +65,16 @@ private:
 std::string start_run(const descriptor& connection, const std::string& type, std::size_t number) {
   auto request = request_template::post("/v1/agents/" + type + "/k{agent}/events", R"({"data":{"say":"it"}})");
   send_all(connection.number(), request.with(number, 0));
-  std::string answer;
-  for (;;) {
-    std::array<char, 4096> piece;
-    const auto got = ::recv(connection.number(), piece.data(), piece.size(), 0);
-    if (got > 0) {
-      answer.append(piece.data(), static_cast<std::size_t>(got));
-      const auto end = answer.find("\r\n\r\n");
-      if (end != std::string::npos && answer.back() == '}') {
-        const auto document = nlohmann::json::parse(answer.substr(end + 4), nullptr, false);
-        if (!document.is_object() || !document.value("run_id", nlohmann::json{}).is_string())
-          give_up("no run: " + answer);
-        return document["run_id"];
-      }
-    } else if (got == 0 || errno != EAGAIN) {
-      give_up("the server closed a connection");
-    }
-  }
+  answer_reader answer;
+  pollfd readable{connection.number(), POLLIN, 0};
+  do {
+    if (::poll(&readable, 1, 10'000) != 1)
+      give_up("no answer for 10 s");
+  } while (!answer.read(connection.number()));
+  const auto document = nlohmann::json::parse(answer.body(), nullptr, false);
+  if (answer.status() != 202 || !document.is_object() || !document.value("run_id", nlohmann::json{}).is_string())
+    give_up("no run: " + std::string{answer.body()});
+  return document["run_id"];
 }
 
 struct subscriber {
@@ -113,9 +108,11 @@ public:
     for (auto& one : subscribers_)
       one.deltas = 0;
     const auto from = steady::now();
+    const process_meter used;
     listen_for(settings_.seconds);
     say_window(false);
     const double seconds = std::chrono::duration<double>(steady::now() - from).count();
+    const double cpu_us = used.cpu_us();
     std::uint64_t silent = 0;
     for (const auto& one : subscribers_)
       silent += one.deltas == 0 ? 1 : 0;
@@ -124,6 +121,7 @@ public:
             {"seconds", seconds},
             {"p50_ms", delays_.quantile_ms(0.5)},
             {"p99_ms", delays_.quantile_ms(0.99)},
+            {"client_cpu_us_per_op", cpu_us / static_cast<double>(std::max<std::uint64_t>(delays_.count(), 1))},
             {"text_bytes_per_s", static_cast<double>(bytes_) / seconds},
             {"silent", silent}};
   }

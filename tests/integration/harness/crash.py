@@ -1,16 +1,30 @@
 """The two ways of killing a node that the crash tests share: at every commit in turn, and at random under load."""
 import concurrent.futures
+import functools
 import random
+import sys
 import threading
 import time
+import unittest
 
-from . import checker
+from . import checker, native
 from .rig import Rig
+from .shop import agent_of
 from .waiting import eventually
 
 # Where the restart after a kill is killed again. Recovery commits: the partitions' new terms, then what they find open.
 INSIDE_RECOVERY = ("recovery.before:1", "recovery.after:1", "commit.before:1", "commit.after:1", "commit.before:2",
                    "commit.after:2", "commit.before:3", "commit.after:3")
+
+
+@functools.cache
+def program():
+    """The binary with native agents, or None where the library for them was not built."""
+    try:
+        return native.build()
+    except unittest.SkipTest as why:
+        print(f"without native agents: {why}", file=sys.stderr)
+        return None
 
 
 class Outcome:
@@ -34,11 +48,11 @@ class Outcome:
 
 
 def _one_run(rig, seconds=60):
-    """The reference run: two orders of one agent, one after the other, the second with parallel calls; both streams are
-    followed. Always in this order, so that commit N is the same commit in every cell."""
+    """The reference run: two orders of one agent, the second with parallel calls, then one of each native agent; all
+    streams are followed. Always acknowledged in this order, so that commit N is about the same in every cell."""
     clients = []
-    for order in ("s-1", "p-2"):
-        ack = rig.acknowledge(order, "fulfilment/a")
+    for order in ("s-1", "p-2") + (("n-3", "q-4") if rig.has_native else ()):
+        ack = rig.acknowledge(order, agent_of(order, 0))
         rig.fail_if_broken()
         clients.append(rig.spawn(rig.follow, order, ack))
     for one in clients:
@@ -55,7 +69,7 @@ def _always_refuses(_order):
 
 def count_commits(power=None):
     """Commits of the reference run, from the start of an empty node to the end of the second run."""
-    with Rig("reference", power=power, refuses=_always_refuses) as rig:
+    with Rig("reference", power=power, refuses=_always_refuses, program=program()) as rig:
         rig.open()
         _one_run(rig)
         commits = int(rig.node.metric("holdfast_log_commits_total"))
@@ -72,7 +86,7 @@ def cell(point, inside, power=None):
     def plan(start):
         return ({"HOLDFAST_KILL_POINT": kills[start]} if start < len(kills) else {}), None
 
-    with Rig("cell", plan, power, refuses=_always_refuses) as rig:
+    with Rig("cell", plan, power, refuses=_always_refuses, program=program()) as rig:
         rig.open()
         _one_run(rig)
         if len(rig.deaths) < len(kills) and rig.node.starts <= len(kills):
@@ -88,9 +102,10 @@ def cell(point, inside, power=None):
         return report, deaths
 
 
-def matrix(cells_max=0, workers=3, power=None, stride=1):
+def matrix(cells_max=0, workers=5, power=None, stride=1):
     """Every commit of the run: a process that dies right before it, and one that dies right after it."""
     outcome = Outcome()
+    program()
     began = time.monotonic()
     # Commits group what is waiting, so their number differs a little from run to run: the least of three is reached.
     outcome.commits = min(count_commits(power) for _ in range(3)) - 1
@@ -128,6 +143,7 @@ def random_kills(rounds, seed=None, nodes=2, clients=6, agents=10, power=None):
     """kill -9 at random times, start included, while clients place orders with many agents."""
     outcome = Outcome()
     outcome.seed = seed if seed is not None else random.SystemRandom().randrange(1 << 30)
+    with_native = program()  # on every other node; the rest run the binary itself
     began = time.monotonic()
 
     def one_node(number, share):
@@ -140,7 +156,7 @@ def random_kills(rounds, seed=None, nodes=2, clients=6, agents=10, power=None):
             rig.starts_killed += 1
             return {}, dice.uniform(0.4, 1.0) * typical[0] if dice.random() < 0.15 else typical[0] + dice.uniform(0.0, 0.45)
 
-        with Rig(f"random{number}", plan, power, seed=dice.random()) as rig:
+        with Rig(f"random{number}", plan, power, seed=dice.random(), program=with_native if number % 2 else None) as rig:
             rig.starts_killed = share  # the first start lives until the definitions are there
             rig.open()
             typical[0] = rig.start_seconds[0]
@@ -167,9 +183,10 @@ def one_power_cut(power, orders=12):
     """Orders are acknowledged and carried out, the process dies, and the checker looks at what came back."""
     outcome = Outcome()
     began = time.monotonic()
-    with Rig("cut", power=power) as rig:
+    with Rig("cut", power=power, program=program()) as rig:
         rig.open()
-        threads = [rig.spawn(rig.place, f"{'sp'[i % 2]}-{i}", f"fulfilment/a{i % 5}", "stream") for i in range(orders)]
+        threads = [rig.spawn(rig.place, order, agent_of(order, i % 3), "stream") for i, order in enumerate(
+            f"{('spnq' if rig.has_native else 'sp')[i % (4 if rig.has_native else 2)]}-{i}" for i in range(orders))]
         for one in threads:
             one.join(60)
         rig.fail_if_broken()

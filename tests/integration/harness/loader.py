@@ -34,7 +34,7 @@ def _pipeline(address, requests, depth, refused):
                 tail = data[max(end, len(data) - keep):]
 
 
-def send_all(address, requests, connections=4, depth=64):
+def send_all(address, requests, connections=32, depth=16):
     """Every request is answered 2xx, or this fails with the first that was not."""
     refused, failed, threads = [], [], []
 

@@ -18,6 +18,11 @@ kind: agent
 type: breaker
 behaviour: native
 limits: { handler_attempts: 3 }
+---
+kind: agent
+type: thrower
+behaviour: native
+limits: { handler_attempts: 8 }
 """
 
 

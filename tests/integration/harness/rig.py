@@ -6,8 +6,8 @@ import time
 from . import checker, sse
 from .client import Unreachable, agent_path
 from .ledger import Ledger
-from .node import Node
-from .shop import Clerk, Shop, definition, node_settings
+from .node import BINARY, Node
+from .shop import Clerk, Shop, agent_of, data_of, definition, node_settings
 from .waiting import eventually
 
 KILLED = -9
@@ -16,13 +16,15 @@ DONE = ("completed", "failed", "cancelled")
 
 class Rig:
     """`plan(start_number)` → (environment, kill after seconds or None) of each start of the process, from 0.
+    `program`: a binary with native agents besides (harness/native.py); without it there are no orders for those.
     `power(folder)` → harness.power.Power: what a dead process had not synced is gone."""
 
-    def __init__(self, name, plan=None, power=None, refuses=None, seed=0):
+    def __init__(self, name, plan=None, power=None, refuses=None, seed=0, program=None):
         self.ledger = Ledger()
         self.shop = Shop(self.ledger, refuses) if refuses else Shop(self.ledger)
         self.clerk = Clerk(self.ledger)
-        self.node = Node(node_settings(self.clerk), name=name)
+        self.has_native = program is not None
+        self.node = Node(node_settings(self.clerk), name=name, binary=program or BINARY)
         self.power = power(self.node.data) if power else None  # cuts what is not synced, between two starts
         if self.power:
             self.node.env.update(self.power.env)
@@ -44,7 +46,7 @@ class Rig:
         self._start()
         self.spawn(self._supervise)
         self.spawn(self._reconcile)
-        self.node.apply_over_crashes(definition(self.shop))
+        self.node.apply_over_crashes(definition(self.shop, self.has_native))
         return self
 
     def close(self):
@@ -144,7 +146,7 @@ class Rig:
     # ---- clients
     def acknowledge(self, order, agent, wait=None):
         """Sends until it is acknowledged; with `wait` until the run ended."""
-        body = {"type": "order.placed", "data": {"order": order}}
+        body = {"type": "order.placed", "data": data_of(order)}
         self.bodies[order] = body
         path = agent_path(agent, "/events")
         while not self.ending and not self.broken:
@@ -199,8 +201,8 @@ class Rig:
             dice = random.Random(self.random.random())
             while not stop() and not self.ending and not self.broken:
                 count += 1
-                order = f"{dice.choice('ssp')}-{number}-{count}"
-                self.place(order, f"fulfilment/a{dice.randrange(agents)}", dice.choice(("ack", "wait", "stream", "stream")))
+                order = f"{dice.choice('ssppnq' if self.has_native else 'sp')}-{number}-{count}"
+                self.place(order, agent_of(order, dice.randrange(agents)), dice.choice(("ack", "wait", "stream", "stream")))
 
         return [self.spawn(work, i) for i in range(clients)]
 
@@ -241,6 +243,8 @@ class Rig:
         client = self.node.client
         checker.check_calls(self.ledger, report)
         checker.check_runs(client, self.ledger, self.acks, report)
+        checker.check_doctor(client, report)
+        checker.check_memories(client, self.acks, report)
         checker.check_acks(client, self.acks, self.bodies, report)
         for order, (run, seen) in self.streams.items():
             checker.check_stream(order, run, seen, self.node.address, self.ledger, report)

@@ -1,8 +1,12 @@
-"""The workload of the crash tests: orders that a model works on with a read, an idempotent and a write tool.
+"""The workload of the crash tests: orders of four kinds, told apart by the first letter of their name.
 
-Every order is the business of one run. Its steps, in order, are its stages; in a `parallel` order the model asks for
-the first two tools at once. The model never says the same twice: every answer carries its own number, so that a text
-put together from two attempts shows.
+s, p   a model works on the order with a read, an idempotent and a write tool, one after the other; in a `p` order it asks
+       for the first two at once. The model never says the same twice: every answer carries its own number, so that a
+       text put together from two attempts shows.
+n      a native agent counts the order in its memory, sleeps, and ships it with a write tool
+q      a native agent asks another one, in another partition, which counts in its memory what it was asked
+
+Every order is the business of one run. Its steps, in order, are its stages.
 """
 import hashlib
 import json
@@ -13,14 +17,29 @@ from .server import Server, pause
 
 TOOLS = {"look_up": "read", "charge": "idempotent", "ship": "write"}
 
-SEQUENCE = {  # stage → place; equal places may come in any order
-    False: {"model-1": 0, "look_up": 1, "model-2": 2, "charge": 3, "model-3": 4, "ship": 5, "model-4": 6, "end": 7},
-    True: {"model-1": 0, "look_up": 1, "charge": 1, "model-2": 2, "ship": 3, "model-3": 4, "end": 5},
+STAGES = {  # stage → place; equal places may come in any order
+    "s": {"model-1": 0, "look_up": 1, "model-2": 2, "charge": 3, "model-3": 4, "ship": 5, "model-4": 6, "end": 7},
+    "p": {"model-1": 0, "look_up": 1, "charge": 1, "model-2": 2, "ship": 3, "model-3": 4, "end": 5},
+    "n": {"ship": 0, "end": 1},
+    "q": {"end": 0},
 }
+EFFECTS = {"s": 7, "p": 6, "n": 1, "q": 1}  # that a run of the kind comes to
+COUNTER = "counter/all"
 
 
-def is_parallel(order):
-    return order.startswith("p")
+def kind_of(order):
+    return order[0]
+
+
+def agent_of(order, number):
+    """One of the agents that take orders of this kind."""
+    return {"n": "courier", "q": "asker"}.get(kind_of(order), "fulfilment") + f"/a{number}"
+
+
+def data_of(order):
+    if kind_of(order) == "q":
+        return {"order": order, "agent": COUNTER, "question": {"order": order}}
+    return {"order": order}
 
 
 def refuses_first(order):
@@ -91,7 +110,7 @@ class Clerk(Server):
     @staticmethod
     def wanted(order, results):
         if not results:
-            return ["look_up", "charge"] if is_parallel(order) else ["look_up"]
+            return ["look_up", "charge"] if kind_of(order) == "p" else ["look_up"]
         if "charge" not in results:
             return ["charge"]
         return [] if "ship" in results else ["ship"]
@@ -120,8 +139,18 @@ models:
 """
 
 
-def definition(shop):
-    return f"""
+def definition(shop, with_native):
+    ship = f"""
+  - name: ship
+    description: Ship it.
+    input: {{ type: object, properties: {{ id: {{ type: string }} }}, required: [id] }}
+    http: {{ method: POST, url: "http://{shop.address}/orders/{{id}}/ship", timeout: 20s }}
+    effect: write
+    retry: {{ attempts: 100, backoff: 20ms, max_backoff: 50ms }}
+limits: {{ steps: 50, wall: 1h, mailbox: 1000 }}
+egress: {{ allow: ["{shop.address}"] }}
+"""
+    out = f"""
 kind: agent
 type: fulfilment
 description: Ships what was ordered.
@@ -129,6 +158,7 @@ behaviour: llm
 model: {{ use: [primary], temperature: 0, max_output_tokens: 200 }}
 instructions: Look the order up, charge it, ship it.
 input: .data
+memory: {{ scope: run }}
 tools:
   - name: look_up
     description: Look an order up.
@@ -140,14 +170,8 @@ tools:
     input: {{ type: object, properties: {{ id: {{ type: string }} }}, required: [id] }}
     http: {{ method: POST, url: "http://{shop.address}/orders/{{id}}/charge", timeout: 20s }}
     effect: idempotent
-    retry: {{ attempts: 100, backoff: 20ms, max_backoff: 50ms }}
-  - name: ship
-    description: Ship it.
-    input: {{ type: object, properties: {{ id: {{ type: string }} }}, required: [id] }}
-    http: {{ method: POST, url: "http://{shop.address}/orders/{{id}}/ship", timeout: 20s }}
-    effect: write
-    retry: {{ attempts: 100, backoff: 20ms, max_backoff: 50ms }}
-limits: {{ steps: 50, wall: 1h, mailbox: 1000 }}
-memory: {{ scope: run }}
-egress: {{ allow: ["{shop.address}"] }}
-"""
+    retry: {{ attempts: 100, backoff: 20ms, max_backoff: 50ms }}{ship}"""
+    if with_native:
+        out += f"---\nkind: agent\ntype: courier\nbehaviour: native\ntools:{ship}"
+        out += "".join(f"---\nkind: agent\ntype: {name}\nbehaviour: native\n" for name in ("asker", "counter"))
+    return out

@@ -58,6 +58,7 @@ public:
   }
 };
 HOLDFAST_AGENT("breaker", breaker);
+HOLDFAST_AGENT("thrower", breaker);  // has more attempts, so that it can be looked at while it waits
 
 /// Counts its events in its memory.
 class counter : public holdfast::agent {
@@ -70,5 +71,24 @@ public:
   }
 };
 HOLDFAST_AGENT("counter", counter);
+
+/// Remembers how many orders it had, rests, then ships.
+class courier : public holdfast::agent {
+public:
+  void on_event(turn& t, const event& e) override {
+    auto& memory = t.memory();
+    memory["orders"] = memory.value("orders", 0) + 1;
+    t.emit("order " + e.data().at("order").get<std::string>() + "\n");
+    t.sleep(std::chrono::milliseconds{40}, e.data().at("order").get<std::string>());
+  }
+  void on_timer(turn& t, std::string_view tag) override { t.call("ship", {{"id", tag}}); }
+  void on_outcome(turn& t, const outcome& o) override {
+    if (o.status == holdfast::outcome_kind::succeeded)
+      t.complete(o.result);
+    else
+      t.fail(o.error);
+  }
+};
+HOLDFAST_AGENT("courier", courier);
 
 int main(int argc, char** argv) { return holdfast::main(argc, argv); }

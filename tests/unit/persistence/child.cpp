@@ -19,7 +19,8 @@ namespace {
 constexpr int channel = 100;  // the child's end of the pipe
 }
 
-child::child(const std::string& test_case, const std::vector<std::pair<std::string, std::string>>& environment) {
+child::child(const std::string& test_case,
+             const std::vector<std::pair<std::string, std::string>>& environment) {
   std::array<int, 2> ends{};
   REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
   in_ = ends[0];
@@ -39,7 +40,8 @@ child::child(const std::string& test_case, const std::vector<std::pair<std::stri
   env.push_back(nullptr);
   std::array<std::string, 3> arguments{"/proc/self/exe", "--test-case=" + test_case, "--no-skip"};
   std::array<char*, 4> argv{arguments[0].data(), arguments[1].data(), arguments[2].data(), nullptr};
-  const auto spawned = ::posix_spawn(&pid_, "/proc/self/exe", &actions, nullptr, argv.data(), env.data());
+  const auto spawned =
+    ::posix_spawn(&pid_, "/proc/self/exe", &actions, nullptr, argv.data(), env.data());
   ::posix_spawn_file_actions_destroy(&actions);
   ::close(ends[1]);
   REQUIRE(spawned == 0);
@@ -66,9 +68,7 @@ bool child::receive(void* bytes, std::size_t size) {
   return true;
 }
 
-void child::kill() {
-  ::kill(pid_, SIGKILL);
-}
+void child::kill() { ::kill(pid_, SIGKILL); }
 
 int child::wait() {
   int ended = 0;

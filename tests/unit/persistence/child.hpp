@@ -11,7 +11,8 @@ namespace holdfast::testing {
 /// Runs the (otherwise skipped) test case of this name, with more variables in its environment. Killed when destroyed.
 class child {
 public:
-  child(const std::string& test_case, const std::vector<std::pair<std::string, std::string>>& environment);
+  child(const std::string& test_case,
+        const std::vector<std::pair<std::string, std::string>>& environment);
   ~child();
   child(const child&) = delete;
   child& operator=(const child&) = delete;

@@ -34,7 +34,9 @@ struct by_hand {
         return term.error();
     return ok_status();
   }
-  bool settle(witness& owner, std::size_t records) { return log.drain() && owner.count() >= records; }
+  bool settle(witness& owner, std::size_t records) {
+    return log.drain() && owner.count() >= records;
+  }
   memory_log log;
 };
 
@@ -70,12 +72,17 @@ struct node {
 
   struct forwarding final : store {
     explicit forwarding(typename Of::store& to) : to_(to) {}
-    result<std::optional<std::string>> get(family in, std::string_view key) const override { return to_.db().get(in, key); }
-    std::unique_ptr<cursor> scan(family in, std::string_view lower, std::string_view upper, bool down) const override {
+    result<std::optional<std::string>> get(family in, std::string_view key) const override {
+      return to_.db().get(in, key);
+    }
+    std::unique_ptr<cursor> scan(family in, std::string_view lower, std::string_view upper,
+                                 bool down) const override {
       return to_.db().scan(in, lower, upper, down);
     }
     std::unique_ptr<reader> snapshot() const override { return to_.db().snapshot(); }
-    status write(const write_set& writes, bool durable) override { return to_.db().write(writes, durable); }
+    status write(const write_set& writes, bool durable) override {
+      return to_.db().write(writes, durable);
+    }
     typename Of::store& to_;
   };
 
@@ -100,9 +107,11 @@ TYPE_TO_STRING(by_hand_on_memory);
 TYPE_TO_STRING(by_hand_on_rocksdb);
 #define LOGS local_on_memory, local_on_rocksdb, by_hand_on_memory, by_hand_on_rocksdb
 
-TEST_CASE_TEMPLATE("commit_log: it leads its groups in term 1, and tells before it commits", L, LOGS) {
+TEST_CASE_TEMPLATE("commit_log: it leads its groups in term 1, and tells before it commits", L,
+                   LOGS) {
   node<L> n;
-  CHECK(n.owner.terms() == std::vector<std::pair<group_id, std::uint64_t>>{{0, 1}, {3, 1}, {24, 1}});
+  CHECK(n.owner.terms() ==
+        std::vector<std::pair<group_id, std::uint64_t>>{{0, 1}, {3, 1}, {24, 1}});
   for (const auto group : groups) {
     CHECK(n.log->log.leads(group, 1));
     CHECK_FALSE(n.log->log.leads(group, 0));
@@ -114,7 +123,8 @@ TEST_CASE_TEMPLATE("commit_log: it leads its groups in term 1, and tells before 
   CHECK_FALSE(n.log->log.leads(65'535, 1));
 }
 
-TEST_CASE_TEMPLATE("commit_log: records come back as the same objects, durable and applied", L, LOGS) {
+TEST_CASE_TEMPLATE("commit_log: records come back as the same objects, durable and applied", L,
+                   LOGS) {
   node<L> n;
   const auto record = event_record("1", 1);
   REQUIRE(n.propose(3, record));
@@ -127,7 +137,8 @@ TEST_CASE_TEMPLATE("commit_log: records come back as the same objects, durable a
   CHECK(read(n.disk, family::journal, key_of(3, *record)) == "1.0");
 }
 
-TEST_CASE_TEMPLATE("commit_log: each group keeps the order of its proposals, and no index is skipped", L, LOGS) {
+TEST_CASE_TEMPLATE(
+  "commit_log: each group keeps the order of its proposals, and no index is skipped", L, LOGS) {
   node<L> n;
   constexpr std::uint64_t per_group = 500;
   std::vector<std::thread> owners;
@@ -176,9 +187,11 @@ TEST_CASE_TEMPLATE("commit_log: the counters count", L, LOGS) {
   CHECK(after.refused == 0);
 }
 
-TEST_CASE_TEMPLATE("commit_log: a proposal of another term, or for a group of others, is not appended", L, LOGS) {
+TEST_CASE_TEMPLATE(
+  "commit_log: a proposal of another term, or for a group of others, is not appended", L, LOGS) {
   node<L> n;
-  for (const auto& [group, term] : std::vector<std::pair<group_id, std::uint64_t>>{{3, 0}, {3, 2}, {4, 1}, {999, 1}}) {
+  for (const auto& [group, term] :
+       std::vector<std::pair<group_id, std::uint64_t>>{{3, 0}, {3, 2}, {4, 1}, {999, 1}}) {
     const auto proposed = n.propose(group, event_record("a", 1), term);
     REQUIRE_FALSE(proposed);
     CHECK(proposed.error().code == errc::not_leader);
@@ -189,7 +202,8 @@ TEST_CASE_TEMPLATE("commit_log: a proposal of another term, or for a group of ot
   CHECK_FALSE(read(n.disk, family::journal, keys::numbered(3, {"order", "a"}, 1)));
 }
 
-TEST_CASE_TEMPLATE("commit_log: a restart raises the term, and goes on behind the last entry", L, LOGS) {
+TEST_CASE_TEMPLATE("commit_log: a restart raises the term, and goes on behind the last entry", L,
+                   LOGS) {
   node<L> n;
   REQUIRE(n.propose(3, event_record("a", 1)));
   n.settle(1);

@@ -30,9 +30,11 @@ struct ack {
 /// Keeps a text that depends on the number, now and then a large one.
 struct numbering_machine final : state_machine {
   static std::string value_of(std::uint64_t number) {
-    return std::string(number % 50 == 0 ? 20'000 : 100, static_cast<char>('a' + number % 26)) + std::to_string(number);
+    return std::string(number % 50 == 0 ? 20'000 : 100, static_cast<char>('a' + number % 26)) +
+           std::to_string(number);
   }
-  void apply(const reader&, group_id group, std::uint64_t, std::span<const record_ptr> records, write_set& out) override {
+  void apply(const reader&, group_id group, std::uint64_t, std::span<const record_ptr> records,
+             write_set& out) override {
     for (const auto& record : records)
       out.put(family::journal, key_of(group, *record), value_of(record->first_seq));
   }
@@ -40,7 +42,8 @@ struct numbering_machine final : state_machine {
 
 struct acking_listener final : commit_listener {
   void leading(group_id group, std::uint64_t term) override { terms[group] = term; }
-  void committed(group_id group, std::uint64_t term, std::uint64_t index, std::vector<record_ptr> records) override {
+  void committed(group_id group, std::uint64_t term, std::uint64_t index,
+                 std::vector<record_ptr> records) override {
     for (const auto& record : records) {
       const ack one{group, record->first_seq, index, term};
       child::send(&one, sizeof one);
@@ -58,7 +61,8 @@ std::uint64_t last_number(const reader& db, group_id group) {
   const auto at = db.scan(family::journal, range.lower, range.upper);
   for (; at->valid(); at->next()) {
     ++last;
-    sound = sound && keys::number_of(at->key()) == last && at->value() == numbering_machine::value_of(last);
+    sound = sound && keys::number_of(at->key()) == last &&
+            at->value() == numbering_machine::value_of(last);
   }
   REQUIRE(at->state());
   REQUIRE(sound);
@@ -94,8 +98,10 @@ TEST_CASE("crash child: commits and acks until it is killed" * doctest::skip()) 
 TEST_CASE("crash: every acked record survives kill -9, in order and without gaps") {
   folder made;
   const auto path = (made.path() / "data").string();
-  std::mt19937 random{20261121};  // the rounds; where the process really is then is up to the machine
-  const std::vector<std::string> points{"commit.before:", "commit.after:", "recovery.before:1", "recovery.after:1"};
+  std::mt19937 random{
+    20261121};  // the rounds; where the process really is then is up to the machine
+  const std::vector<std::string> points{"commit.before:", "commit.after:", "recovery.before:1",
+                                        "recovery.after:1"};
   std::array<ack, groups> last{};
   for (std::size_t round = 0; round < 20; ++round) {
     std::vector<std::pair<std::string, std::string>> environment{{"HOLDFAST_TEST_FOLDER", path}};

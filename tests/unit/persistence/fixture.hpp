@@ -77,7 +77,8 @@ private:
   std::unique_ptr<store> store_;
 };
 
-inline rows walk(const reader& from, family in, std::string_view lower, std::string_view upper, bool descending = false) {
+inline rows walk(const reader& from, family in, std::string_view lower, std::string_view upper,
+                 bool descending = false) {
   rows out;
   const auto at = from.scan(in, lower, upper, descending);
   for (; at->valid(); at->next())
@@ -117,8 +118,8 @@ inline std::string key_of(group_id group, const turn_record& record) {
 
 /// Keeps each record's place in the log, `index.offset`, in the journal.
 struct placing_machine final : state_machine {
-  void apply(const reader& view, group_id group, std::uint64_t index, std::span<const record_ptr> records,
-             write_set& out) override {
+  void apply(const reader& view, group_id group, std::uint64_t index,
+             std::span<const record_ptr> records, write_set& out) override {
     for (std::size_t i = 0; i < records.size(); ++i) {
       const auto key = key_of(group, *records[i]);
       const auto before = view.get(family::journal, key);
@@ -133,8 +134,11 @@ class watched_store final : public store {
 public:
   explicit watched_store(store& under) : under_(under) {}
 
-  result<std::optional<std::string>> get(family in, std::string_view key) const override { return under_.get(in, key); }
-  std::unique_ptr<cursor> scan(family in, std::string_view lower, std::string_view upper, bool descending) const override {
+  result<std::optional<std::string>> get(family in, std::string_view key) const override {
+    return under_.get(in, key);
+  }
+  std::unique_ptr<cursor> scan(family in, std::string_view lower, std::string_view upper,
+                               bool descending) const override {
     return under_.scan(in, lower, upper, descending);
   }
   std::unique_ptr<reader> snapshot() const override { return under_.snapshot(); }
@@ -148,7 +152,8 @@ public:
       changed_.wait(lock, [&] { return !closed_; });
       held_ = false;
     }
-    auto written = fail_ ? status{error{errc::io_failure, "as the test says"}} : under_.write(writes, durable);
+    auto written =
+      fail_ ? status{error{errc::io_failure, "as the test says"}} : under_.write(writes, durable);
     {
       const std::lock_guard lock{mutex_};
       ++writes_;
@@ -213,7 +218,8 @@ public:
     const std::lock_guard lock{mutex_};
     terms_.emplace_back(group, term);
   }
-  void committed(group_id group, std::uint64_t term, std::uint64_t index, std::vector<record_ptr> records) override {
+  void committed(group_id group, std::uint64_t term, std::uint64_t index,
+                 std::vector<record_ptr> records) override {
     for (const auto& record : records)
       if (!disk_.is_durable(key_of(group, *record)))
         acked_early_ = true;

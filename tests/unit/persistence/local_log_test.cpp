@@ -47,7 +47,9 @@ struct fixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(fixture, "local_log: what gathers during a write is one more write, with one entry for each group") {
+TEST_CASE_FIXTURE(
+  fixture,
+  "local_log: what gathers during a write is one more write, with one entry for each group") {
   start();
   hold_a_write();
   const auto before = disk.writes();
@@ -73,7 +75,8 @@ TEST_CASE_FIXTURE(fixture, "local_log: nothing is acked before its write is dura
   CHECK_FALSE(owner.acked_early());
 }
 
-TEST_CASE_FIXTURE(fixture, "local_log: a write holds no more than its bytes, and one record at least") {
+TEST_CASE_FIXTURE(fixture,
+                  "local_log: a write holds no more than its bytes, and one record at least") {
   const auto bytes = size_of(*event_record("a", 1, 1'000));
   local_log_options options;
   options.group_bytes_max = 10 * bytes;
@@ -127,7 +130,8 @@ TEST_CASE_FIXTURE(fixture, "local_log: outcomes have as much room again, and no 
   CHECK(log->count().records == 16);
 }
 
-TEST_CASE_FIXTURE(fixture, "local_log: bytes are bounded like records, and a single record is never too large") {
+TEST_CASE_FIXTURE(
+  fixture, "local_log: bytes are bounded like records, and a single record is never too large") {
   const auto bytes = size_of(*event_record("a", 1, 10'000));
   local_log_options options;
   options.queue_bytes_max = 3 * bytes;
@@ -143,7 +147,8 @@ TEST_CASE_FIXTURE(fixture, "local_log: bytes are bounded like records, and a sin
   REQUIRE(owner.wait_for(5));
 }
 
-TEST_CASE_FIXTURE(fixture, "local_log: a failed write stops it, once, and nobody is told anything else") {
+TEST_CASE_FIXTURE(fixture,
+                  "local_log: a failed write stops it, once, and nobody is told anything else") {
   start();
   hold_a_write();
   for (std::uint64_t i = 1; i <= 5; ++i)
@@ -203,13 +208,16 @@ TEST_CASE("record_size: the payload of a fact counts, wherever it is") {
   outbox_message answered;
   answered.outcome.output = payload;
   const std::vector<fact> large{
-    with(&event_received::event, carried), with(&awaited_event_received::event, carried),
-    with(&dead_lettered::event, carried), with(&event_routed::event, carried), with(&message_sent::message, sent),
-    with(&message_sent::message, copied), with(&message_sent::message, answered), with(&model_requested::options, payload),
-    with(&model_completed::reply, told), with(&model_completed::reply, asked), with(&tool_requested::input, payload),
-    with(&tool_completed::output, payload), with(&effect_reconciled::output, payload), with(&state_changed::memory, payload),
-    with(&run_completed::output, payload), with(&message_appended::message, said), with(&text_streamed::text, payload),
-    with(&text_emitted::text, payload), with(&definition_applied::content, payload)};
+    with(&event_received::event, carried),      with(&awaited_event_received::event, carried),
+    with(&dead_lettered::event, carried),       with(&event_routed::event, carried),
+    with(&message_sent::message, sent),         with(&message_sent::message, copied),
+    with(&message_sent::message, answered),     with(&model_requested::options, payload),
+    with(&model_completed::reply, told),        with(&model_completed::reply, asked),
+    with(&tool_requested::input, payload),      with(&tool_completed::output, payload),
+    with(&effect_reconciled::output, payload),  with(&state_changed::memory, payload),
+    with(&run_completed::output, payload),      with(&message_appended::message, said),
+    with(&text_streamed::text, payload),        with(&text_emitted::text, payload),
+    with(&definition_applied::content, payload)};
   for (const auto& f : large) {
     CAPTURE(name_of(f));
     turn_record record;

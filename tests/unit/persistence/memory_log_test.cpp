@@ -253,7 +253,24 @@ TEST_CASE_FIXTURE(fixture, "memory_log: a crash keeps what was committed, and no
   CHECK(owner.take() == lines{"leading 1 term 2", "committed 1 term 2 index 2: 3"});
 }
 
-TEST_CASE_FIXTURE(fixture, "memory_log: term and index survive in another log over the same store") {
+TEST_CASE_FIXTURE(fixture,
+                  "memory_log: a crash just after the write keeps what nobody was told of") {
+  const auto term = lead(1);
+  propose(1, term, 1);
+  propose(1, term, 2);
+  owner.take();
+  log.crash(true);
+  CHECK(owner.take().empty());
+  CHECK_FALSE(log.leads(1, term));
+  CHECK(log.queued() == 0);
+  CHECK(journal() == "1:1.0=1 1:1.1=2 ");
+  propose(1, lead(1), 3);
+  step();
+  CHECK(owner.take() == lines{"leading 1 term 2", "committed 1 term 2 index 2: 3"});
+}
+
+TEST_CASE_FIXTURE(fixture,
+                  "memory_log: term and index survive in another log over the same store") {
   propose(1, lead(1), 1);
   step();
   CHECK(log_state(1) == encode(holdfast::log_state{1, 1}));

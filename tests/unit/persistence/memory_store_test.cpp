@@ -185,7 +185,8 @@ TEST_CASE("memory_store: single_erase of a key that was put twice aborts") {
   CHECK_FALSE(aborts([&] { static_cast<void>(db.write(writes, true)); }));
 }
 
-TEST_CASE("memory_store: single_erase of a key that erase has erased aborts, until it is put again") {
+TEST_CASE(
+  "memory_store: single_erase of a key that erase has erased aborts, until it is put again") {
   memory_store db;
   put(db, "a", "1");
   write_set erased;

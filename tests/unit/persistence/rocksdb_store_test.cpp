@@ -104,14 +104,18 @@ TEST_CASE_FIXTURE(fixture, "rocksdb_store: an empty folder becomes a store, a fi
 
 TEST_CASE("rocksdb_store child: opens a folder that is in use" * doctest::skip()) {
   const auto path = child::variable("HOLDFAST_TEST_FOLDER");
-  const auto opened = open_rocksdb({path, 64ULL << 20, true, child::variable("HOLDFAST_TEST_READ_ONLY") == "1"});
-  const auto text = opened ? "opened" : std::string{to_string(opened.error().code)} + " " + opened.error().context;
+  const auto opened =
+    open_rocksdb({path, 64ULL << 20, true, child::variable("HOLDFAST_TEST_READ_ONLY") == "1"});
+  const auto text =
+    opened ? "opened" : std::string{to_string(opened.error().code)} + " " + opened.error().context;
   child::send(text.data(), text.size());
 }
 
-TEST_CASE_FIXTURE(fixture, "rocksdb_store: another process is told who uses the folder, and can have it after") {
+TEST_CASE_FIXTURE(
+  fixture, "rocksdb_store: another process is told who uses the folder, and can have it after") {
   const auto try_it = [&](const char* read_only) {
-    child process{locking_child, {{"HOLDFAST_TEST_FOLDER", path}, {"HOLDFAST_TEST_READ_ONLY", read_only}}};
+    child process{locking_child,
+                  {{"HOLDFAST_TEST_FOLDER", path}, {"HOLDFAST_TEST_READ_ONLY", read_only}}};
     std::string said;
     for (char one = 0; process.receive(&one, 1);)
       said += one;
@@ -133,7 +137,8 @@ TEST_CASE_FIXTURE(fixture, "rocksdb_store: another process is told who uses the 
   CHECK(try_it("0").starts_with("conflict"));
 }
 
-TEST_CASE_FIXTURE(fixture, "rocksdb_store: reading a stopped folder sees all of it and changes nothing") {
+TEST_CASE_FIXTURE(fixture,
+                  "rocksdb_store: reading a stopped folder sees all of it and changes nothing") {
   {
     const auto db = open_folder(path);
     write_set writes;
@@ -153,7 +158,8 @@ TEST_CASE_FIXTURE(fixture, "rocksdb_store: reading a stopped folder sees all of 
   CHECK(files_in(path) == before);
 }
 
-TEST_CASE_FIXTURE(fixture, "rocksdb_store: a folder of a newer format is refused, and stays as it is") {
+TEST_CASE_FIXTURE(fixture,
+                  "rocksdb_store: a folder of a newer format is refused, and stays as it is") {
   const auto mark = [&](const std::string& format) {
     const auto db = open_folder(path);
     write_set writes;
@@ -178,8 +184,9 @@ TEST_CASE_FIXTURE(fixture, "rocksdb_store: families that this version does not k
     REQUIRE(rocksdb::DB::ListColumnFamilies({}, path, &names).ok());
     CHECK(names.size() == family_count);
     std::vector<rocksdb::ColumnFamilyDescriptor> families(names.size());
-    std::transform(names.begin(), names.end(), families.begin(),
-                   [](const auto& name) { return rocksdb::ColumnFamilyDescriptor{name, {}}; });
+    std::transform(names.begin(), names.end(), families.begin(), [](const auto& name) {
+      return rocksdb::ColumnFamilyDescriptor{name, {}};
+    });
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     REQUIRE(rocksdb::DB::Open({}, path, families, &handles, &db).ok());
     rocksdb::ColumnFamilyHandle* added = nullptr;
@@ -205,7 +212,8 @@ TEST_CASE_FIXTURE(fixture, "rocksdb_store: somebody else's RocksDB is refused") 
   CHECK(says("not one of holdfast"));
 }
 
-TEST_CASE_FIXTURE(fixture, "rocksdb_store: a start that ended before the format was written is done again") {
+TEST_CASE_FIXTURE(fixture,
+                  "rocksdb_store: a start that ended before the format was written is done again") {
   rocksdb::Options options;
   options.create_if_missing = true;
   rocksdb::DB* db = nullptr;
@@ -244,7 +252,9 @@ TEST_CASE("rocksdb_store child: writes until the disk refuses" * doctest::skip()
   FAIL("never refused");
 }
 
-TEST_CASE_FIXTURE(fixture, "rocksdb_store: the first failed write is final, and what was acked before it is there") {
+TEST_CASE_FIXTURE(
+  fixture,
+  "rocksdb_store: the first failed write is final, and what was acked before it is there") {
   child process{limited_child, {{"HOLDFAST_TEST_FOLDER", path}}};
   std::uint64_t last = 0;
   while (process.receive(&last, sizeof last)) {
@@ -269,7 +279,8 @@ TEST_CASE("rocksdb_store child: fills a folder and dies" * doctest::skip()) {
     const auto to = std::min(sizes.find(',', from), sizes.size());
     write_set writes;
     ++number;
-    writes.put(family::journal, key(number), text_of(number, std::stoul(sizes.substr(from, to - from))));
+    writes.put(family::journal, key(number),
+               text_of(number, std::stoul(sizes.substr(from, to - from))));
     REQUIRE(db->write(writes, true));
     from = to + 1;
   }
@@ -300,7 +311,8 @@ struct damaged : fixture {
     return at;
   }
   static std::string zeroed(std::string bytes, std::size_t from, std::size_t size) {
-    std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(from), std::min(size, bytes.size() - from), '\0');
+    std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(from),
+                std::min(size, bytes.size() - from), '\0');
     return bytes;
   }
   static std::string flipped(std::string bytes, std::size_t at) {
@@ -334,7 +346,8 @@ struct damaged : fixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(damaged, "rocksdb_store: an intact log gives everything, with room made in advance or not") {
+TEST_CASE_FIXTURE(
+  damaged, "rocksdb_store: an intact log gives everything, with room made in advance or not") {
   CHECK(records_with(intact) == 20);
   CHECK(records_with(intact + std::string(10, '\0')) == 20);
   CHECK(records_with(intact + std::string(100'000, '\0')) == 20);
@@ -356,16 +369,19 @@ TEST_CASE_FIXTURE(damaged, "rocksdb_store: a last write that was cut is dropped"
 
 TEST_CASE_FIXTURE(damaged, "rocksdb_store: a last write without some of its pages is dropped") {
   const auto page = [&](std::size_t at) { return at / 4'096 * 4'096; };
-  for (const std::size_t at : {page(last) + 4'096, page(last + 50'000), page(intact.size() - 5'000), 32'768UL, 65'536UL}) {
+  for (const std::size_t at :
+       {page(last) + 4'096, page(last + 50'000), page(intact.size() - 5'000), 32'768UL, 65'536UL}) {
     CAPTURE(at);
     CHECK(records_with(zeroed(intact, at, 4'096)) == 19);
     CHECK(records_with(zeroed(intact, at, intact.size())) == 19);
     CHECK(records_with(zeroed(zeroed(intact, at, 4'096), page(last + 80'000), 4'096)) == 19);
   }
-  CHECK(records_with(zeroed(intact, place_of(19) + 1'000, page(last) + 4'096 - place_of(19) - 1'000)) == 19);
+  CHECK(records_with(
+          zeroed(intact, place_of(19) + 1'000, page(last) + 4'096 - place_of(19) - 1'000)) == 19);
 }
 
-TEST_CASE_FIXTURE(damaged, "rocksdb_store: damage to what was synced is refused, and stays for who can repair it") {
+TEST_CASE_FIXTURE(
+  damaged, "rocksdb_store: damage to what was synced is refused, and stays for who can repair it") {
   CHECK(records_with(flipped(intact, place_of(10) + 50)) == 0);
   CHECK(records_with(flipped(intact, place_of(1) + 50)) == 0);
   CHECK(records_with(flipped(intact, place_of(10) - 40)) == 0);
@@ -376,10 +392,12 @@ TEST_CASE_FIXTURE(damaged, "rocksdb_store: damage to what was synced is refused,
   CHECK(records_with(flipped(intact, last + 50'000)) == 0);
   CHECK(records_with(flipped(intact, intact.size() - 1)) == 0);
   // An earlier record is damaged as well.
-  CHECK(records_with(zeroed(flipped(intact, place_of(10) + 50), last / 4'096 * 4'096 + 8'192, 4'096)) == 0);
+  CHECK(records_with(
+          zeroed(flipped(intact, place_of(10) + 50), last / 4'096 * 4'096 + 8'192, 4'096)) == 0);
 }
 
-TEST_CASE_FIXTURE(damaged, "rocksdb_store: after a torn write the folder goes on as if it had not begun") {
+TEST_CASE_FIXTURE(damaged,
+                  "rocksdb_store: after a torn write the folder goes on as if it had not begun") {
   overwrite(log, zeroed(intact, last + 50'000, 4'096));
   {
     const auto db = open_folder(path);

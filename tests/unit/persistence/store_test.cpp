@@ -66,7 +66,8 @@ TEST_CASE_TEMPLATE("store: a write set is applied in its order, over families", 
   CHECK_FALSE(read(db, family::mailbox, "once"));
 }
 
-TEST_CASE_TEMPLATE("store: a scan holds the lower bound and not the upper one, both ways", S, STORES) {
+TEST_CASE_TEMPLATE("store: a scan holds the lower bound and not the upper one, both ways", S,
+                   STORES) {
   S made;
   auto& db = made.db();
   for (const char* key : {"a", "b", "c", "d", "\xFF"})
@@ -84,7 +85,9 @@ TEST_CASE_TEMPLATE("store: a scan holds the lower bound and not the upper one, b
   CHECK(keys_in("aa", "bb", false) == "b");
   CHECK(keys_in("aa", "bb", true) == "b");
   CHECK(keys_in("", "\xFF\xFF", false) == "abcd\xFF");
-  CHECK(keys_in("", "\xFF\xFF", true) == "\xFF" "dcba");
+  CHECK(keys_in("", "\xFF\xFF", true) ==
+        "\xFF"
+        "dcba");
   for (const bool descending : {false, true}) {
     CHECK(keys_in("c", "c", descending).empty());
     CHECK(keys_in("d", "a", descending).empty());
@@ -142,12 +145,14 @@ TEST_CASE_TEMPLATE("store: durable writes survive a restart, large values too", 
   S made;
   const std::string large(100'000, 'x');  // beyond the size of a blob
   write_set writes;
-  for (const auto f : {family::journal, family::message, family::memory, family::mailbox, family::outbox, family::stream})
+  for (const auto f : {family::journal, family::message, family::memory, family::mailbox,
+                       family::outbox, family::stream})
     writes.put(f, "large", large + std::string{to_string(f)});
   REQUIRE(made.db().write(writes, false));
   put(made.db(), "last", "1", true);  // makes the earlier ones durable too
   made.restart();
-  for (const auto f : {family::journal, family::message, family::memory, family::mailbox, family::outbox, family::stream})
+  for (const auto f : {family::journal, family::message, family::memory, family::mailbox,
+                       family::outbox, family::stream})
     CHECK(read(made.db(), f, "large") == large + std::string{to_string(f)});
   CHECK(read(made.db(), family::journal, "last") == "1");
   write_set erased;

@@ -77,8 +77,7 @@ TEST_CASE("apply: an agent is ready while something of it was started or is to b
 TEST_CASE("apply: an unknown write is listed until it is resolved") {
   stored_agent agent{llm_agent("t")};
   agent.deliver();
-  agent.outcome(agent.state().effects.front(),
-                succeeded(calls({{"c", "pay", R"({"amount":1})"}})));
+  agent.outcome(agent.state().effects.front(), succeeded(calls({{"c", "pay", R"({"amount":1})"}})));
   const auto effect = agent.state().effects.front();
   const effect_id id{effect.run, effect.no};
   const auto key = keys::reconcile(stored_agent::group, id);
@@ -93,7 +92,8 @@ TEST_CASE("apply: an unknown write is listed until it is resolved") {
   CHECK_FALSE(agent.has(family::index, key));
 }
 
-TEST_CASE("apply: an event has a mailbox key only while it waits, its run a summary from the start") {
+TEST_CASE(
+  "apply: an event has a mailbox key only while it waits, its run a summary from the start") {
   stored_agent agent{llm_agent("t")};
   const auto first = agent.deliver();
   CHECK(agent.disk.size(family::mailbox) == 0);  // started in the same record
@@ -113,7 +113,8 @@ TEST_CASE("apply: an event has a mailbox key only while it waits, its run a summ
   CHECK(told->output == R"("done")");
 }
 
-TEST_CASE("apply: a run that is cancelled while it waits is over, also in the record that received it") {
+TEST_CASE(
+  "apply: a run that is cancelled while it waits is over, also in the record that received it") {
   stored_agent agent{llm_agent("t")};
   agent.deliver();
   deliver_event cmd;
@@ -127,7 +128,8 @@ TEST_CASE("apply: a run that is cancelled while it waits is over, also in the re
     agent.turn(std::move(commands));
     commands.clear();
   }
-  commands.push_back({control{control_verb::cancel, "ann", "no", cmd.run, false}, {}, false, {}, {}});
+  commands.push_back(
+    {control{control_verb::cancel, "ann", "no", cmd.run, false}, {}, false, {}, {}});
   agent.turn(std::move(commands));
   const auto summary = agent.run(cmd.run);
   CHECK(summary->status == run_status::cancelled);
@@ -207,7 +209,10 @@ TEST_CASE("apply: a refused message from elsewhere does not bring an agent into 
   stored_agent agent{llm_agent("t")};
   std::vector<queued_command> commands;
   commands.push_back({control{control_verb::cancel, "t/x", "", run_id{make_id(1, 3, 1, 1)}, false},
-                      {}, false, {}, inbound_ref{5, 1}});
+                      {},
+                      false,
+                      {},
+                      inbound_ref{5, 1}});
   agent.turn(std::move(commands));
   REQUIRE(agent.last.record);
   CHECK(agent.disk.size(family::snapshot) == 0);
@@ -380,7 +385,10 @@ TEST_CASE("apply: whatever happens to an agent, its journal adds up to its snaps
         case 9:
           if (!state.effects.empty())
             agent.turn(resolve_effect{{state.effects[0].run, state.effects[0].no},
-                                      static_cast<resolution>(1 + pick(3)), "1", "", "ann"});
+                                      static_cast<resolution>(1 + pick(3)),
+                                      "1",
+                                      "",
+                                      "ann"});
           break;
         case 10:
           ++agent.definitions.context.term;

@@ -86,8 +86,7 @@ TEST_CASE("pause: a question that is asked meanwhile is on its way, and its answ
 
 TEST_CASE("pause, resume and quarantine are done once") {
   agent_bench bench{llm_agent("t")};
-  for (const auto verb :
-       {control_verb::pause, control_verb::quarantine, control_verb::resume}) {
+  for (const auto verb : {control_verb::pause, control_verb::quarantine, control_verb::resume}) {
     bench.control_by(verb);
     CHECK(bench.last.results.front().decided.changed);
     bench.control_by(verb);
@@ -278,7 +277,8 @@ TEST_CASE("retry: a handler's backoff fires now") {
   CHECK(bench.count<run_completed>() == 1);
 }
 
-TEST_CASE("retry: a run that waits for something else, and an agent that did not fail, are refused") {
+TEST_CASE(
+  "retry: a run that waits for something else, and an agent that did not fail, are refused") {
   agent_bench bench{llm_agent("t")};
   bench.control_by(control_verb::retry);
   CHECK(bench.refusal() == errc::conflict);
@@ -338,7 +338,8 @@ TEST_CASE("retry: a native agent's failed call is made again with what was asked
   agent_bench bench{native_agent("t")};
   bench.native.call = [](turn_builder& turn, const compiled_agent& spec, const trigger& t) {
     if (t.what == trigger::kind::start)
-      request_tool(turn, spec, {"put", effect_kind::tool, effect_class::idempotent, R"({"x":1})", {}});
+      request_tool(turn, spec,
+                   {"put", effect_kind::tool, effect_class::idempotent, R"({"x":1})", {}});
     else if (t.effect.status == outcome_status::failed)
       fail_run(turn, {"agent_failed", "no", t.effect.no, true});
     else
@@ -353,6 +354,72 @@ TEST_CASE("retry: a native agent's failed call is made again with what was asked
   CHECK(bench.last_of<tool_requested>().effect_no == 2);
   bench.outcome(bench.only_effect(), succeeded("5"));
   CHECK(bench.last_of<run_completed>().output == "5");
+}
+
+TEST_CASE("retry: what finished while the run was being cancelled is carried over") {
+  agent_bench bench{llm_agent("t")};
+  SUBCASE("a call") {
+    call_tools(bench, {"pay"});
+    bench.control_by(control_verb::cancel);
+    bench.outcome(bench.only_effect(), succeeded(R"("paid")"));
+    CHECK(bench.count<run_cancelled>() == 1);
+    CHECK(bench.conversation().back() == "tool: paid");
+    bench.control_by(control_verb::retry);
+    CHECK(bench.count<tool_refused>() == 0);
+  }
+  SUBCASE("a model's answer, which is not paid twice") {
+    bench.deliver();
+    const auto first = bench.last_of<model_requested>().request_digest;
+    bench.control_by(control_verb::cancel);
+    bench.model_says(calls({{"c1", "pay", R"({"amount":1})"}}));
+    CHECK(bench.count<run_cancelled>() == 1);
+    CHECK(bench.conversation().back() == "assistant: ");
+    bench.control_by(control_verb::retry);
+    CHECK(bench.conversation().back().find("not_performed") != std::string::npos);
+    CHECK(bench.last_of<model_requested>().request_digest != first);
+  }
+  CHECK(bench.only_effect().kind == effect_kind::model);
+}
+
+TEST_CASE("retry: what a person found of a killed run's write is carried over") {
+  agent_bench bench{llm_agent("t")};
+  call_tools(bench, {"pay"});
+  bench.control_by(control_verb::kill);
+  SUBCASE("when it is resolved before") {
+    bench.resolve(bench.only_effect(), resolution::succeeded, R"("paid")");
+    CHECK(bench.conversation().back() == "tool: paid");
+    bench.control_by(control_verb::retry);
+    CHECK(bench.count<tool_refused>() == 0);
+  }
+  SUBCASE("when its answer comes late") {
+    bench.outcome(bench.only_effect(), succeeded(R"("paid")"));
+    CHECK(bench.conversation().back() == "tool: paid");
+    bench.control_by(control_verb::retry);
+    CHECK(bench.count<tool_refused>() == 0);
+  }
+  SUBCASE("while it is not known the model is told that") {
+    bench.control_by(control_verb::retry);
+    CHECK(bench.conversation().back().find("unknown_outcome") != std::string::npos);
+  }
+}
+
+TEST_CASE("retry: text of the new run has offsets of its own") {
+  agent_bench bench{native_agent("t")};
+  bench.native.call = [](turn_builder& turn, const compiled_agent& spec, const trigger& t) {
+    turn.add(text_emitted{turn.state().run->id, turn.state().run->emitted_bytes, "abc"});
+    if (t.what == trigger::kind::start)
+      request_tool(turn, spec, {"put", effect_kind::tool, effect_class::idempotent, "{}", {}});
+    else
+      fail_run(turn, {"agent_failed", "no", t.effect.no, true});
+  };
+  bench.deliver();
+  bench.outcome(bench.only_effect(), failed(failure_kind::rejected));
+  bench.control_by(control_verb::retry);
+  bench.outcome(bench.only_effect(), failed(failure_kind::rejected));
+  std::vector<std::uint64_t> offsets;
+  for (const auto& one : bench.all<text_emitted>())
+    offsets.push_back(one.offset);
+  CHECK(offsets == std::vector<std::uint64_t>{0, 3, 0});
 }
 
 TEST_CASE("retry: takes the current version of the definition") {

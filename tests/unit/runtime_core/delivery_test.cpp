@@ -166,8 +166,8 @@ TEST_CASE("delivery: a message of another partition is marked as taken in the re
   cmd.event = event_of("go");
   std::vector<queued_command> queued;
   queued.push_back(from_partition(cmd, 5, 9));
-  queued.push_back({control{control_verb::cancel, "t/other", "", {}, false}, {}, false, {},
-                    inbound_ref{5, 10}});
+  queued.push_back(
+    {control{control_verb::cancel, "t/other", "", {}, false}, {}, false, {}, inbound_ref{5, 10}});
   const auto turn = bench.core.take(std::move(queued), bench.context, no_records{});
   REQUIRE(turn.record);
   std::vector<std::uint64_t> taken;
@@ -220,7 +220,8 @@ TEST_CASE("delivery: `busy: reject` refuses an event while a run is open, and on
   CHECK(bench.refusal() == errc::ok);
 }
 
-TEST_CASE("delivery: a routed event that meets `busy: reject` is a dead letter, and its asker is told") {
+TEST_CASE(
+  "delivery: a routed event that meets `busy: reject` is a dead letter, and its asker is told") {
   auto spec = llm_agent("t");
   spec.def.busy = busy_policy::reject;
   agent_bench bench{std::move(spec)};
@@ -242,7 +243,8 @@ TEST_CASE("delivery: a routed event that meets `busy: reject` is a dead letter, 
   CHECK(bench.count<event_received>() == 1);
 }
 
-TEST_CASE("delivery: an unknown type is refused for a client, and fails the run of a routed event") {
+TEST_CASE(
+  "delivery: an unknown type is refused for a client, and fails the run of a routed event") {
   agent_bench bench{llm_agent("t")};
   bench.context.definitions = std::make_shared<const catalog>();
   bench.deliver();
@@ -281,7 +283,8 @@ TEST_CASE("delivery: a run keeps the version it started with, the next one takes
   CHECK(bench.last_of<model_requested>().model == "backup");
 }
 
-TEST_CASE("delivery: only a turn of new events may be refused, and not while older ones are under way") {
+TEST_CASE(
+  "delivery: only a turn of new events may be refused, and not while older ones are under way") {
   agent_bench bench{native_agent("t")};
   bench.native.call = echo;
   deliver_event cmd;

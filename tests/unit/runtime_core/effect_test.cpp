@@ -59,7 +59,8 @@ TEST_CASE("effects: what follows from a failure is a matter of class and kind al
   }
 }
 
-TEST_CASE("effects: every retry is a durable timer with backoff, and the last attempt fails for good") {
+TEST_CASE(
+  "effects: every retry is a durable timer with backoff, and the last attempt fails for good") {
   auto spec = llm_agent("t");
   spec.tools[0].def.retry = {3, 1'000, 30'000};
   agent_bench bench{std::move(spec)};
@@ -197,7 +198,8 @@ TEST_CASE("effects: an unknown write outlives its run, and is never performed ag
   }
 }
 
-TEST_CASE("effects: a model attempt that was lost is settled at its reservation, others at nothing") {
+TEST_CASE(
+  "effects: a model attempt that was lost is settled at its reservation, others at nothing") {
   for (const auto kind : {failure_kind::transient, failure_kind::cancelled, failure_kind::not_sent,
                           failure_kind::throttled, failure_kind::rejected}) {
     CAPTURE(static_cast<int>(kind));

@@ -23,9 +23,8 @@ TEST_CASE("llm: the loop is user, model, tools, answer, one record each") {
   CHECK(asked.call_id == "c1");
 
   bench.outcome(bench.only_effect(), succeeded(R"("found")"));
-  CHECK(bench.last_names() ==
-        std::vector<std::string>{"tool_completed", "message_appended", "model_requested",
-                                 "budget_reserved"});
+  CHECK(bench.last_names() == std::vector<std::string>{"tool_completed", "message_appended",
+                                                       "model_requested", "budget_reserved"});
   bench.model_says(says("all good"));
   const auto completed = bench.last_of<run_completed>();
   CHECK(completed.run == run);
@@ -53,7 +52,8 @@ TEST_CASE("llm: the model is asked again only after all the calls of its answer 
   CHECK(bench.count<model_requested>() == 2);
 }
 
-TEST_CASE("llm: an unknown tool and an input that does not fit are told to the model, not performed") {
+TEST_CASE(
+  "llm: an unknown tool and an input that does not fit are told to the model, not performed") {
   agent_bench bench{llm_agent("t")};
   bench.deliver();
   bench.model_says(calls({{"c1", "fly", "{}"},

@@ -144,7 +144,8 @@ TEST_CASE("awaited events: a question of another agent never joins a run that an
   CHECK(bench.count<event_received>() == 2);
 }
 
-TEST_CASE("awaited events: the timeout calls the handler and the event goes to the mailbox afterwards") {
+TEST_CASE(
+  "awaited events: the timeout calls the handler and the event goes to the mailbox afterwards") {
   agent_bench bench{native_agent("t")};
   bench.native.call = [](turn_builder& turn, const compiled_agent& spec, const trigger& t) {
     if (t.what == trigger::kind::start)
@@ -184,8 +185,8 @@ TEST_CASE("handlers: a throw discards what the handler did and calls it again af
     complete_run(turn, "1");
   };
   bench.deliver();
-  CHECK(bench.last_names() == std::vector<std::string>{"event_received", "run_started",
-                                                       "handler_failed", "timer_set"});
+  CHECK(bench.last_names() ==
+        std::vector<std::string>{"event_received", "run_started", "handler_failed", "timer_set"});
   const auto failure = bench.last_of<handler_failed>();
   CHECK(failure.reason == "boom");
   CHECK(failure.trigger == 1);
@@ -343,7 +344,8 @@ TEST_CASE("handlers: after a crash the trigger is durable before its handler see
   CHECK(bench.count<run_completed>() == 1);
 }
 
-TEST_CASE("handlers: every process that dies in a handler counts an attempt, until it is a dead letter") {
+TEST_CASE(
+  "handlers: every process that dies in a handler counts an attempt, until it is a dead letter") {
   auto spec = native_agent("t");
   spec.def.handler_attempts = 3;
   agent_bench bench{std::move(spec)};

@@ -127,7 +127,8 @@ TEST_CASE("routing: two triggers that give one agent are one delivery") {
   CHECK(keys == std::vector<std::string>{"1", "2"});
 }
 
-TEST_CASE("routing: events of two homes to one agent in one microsecond set off runs of their own") {
+TEST_CASE(
+  "routing: events of two homes to one agent in one microsecond set off runs of their own") {
   routes_bench bench;
   bench.add("a", {{"go", nullptr, giving("1")}});
   const auto first = bench.find("go").routes.front().run;

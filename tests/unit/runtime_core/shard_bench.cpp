@@ -5,7 +5,8 @@ namespace holdfast::testing {
 /// One shard and its agents, for one term.
 class shard_bench::host final : public shard_host {
 public:
-  host(shard_bench& node, group_id group, std::uint64_t term) : node_(node), group_(group), term_(term) {
+  host(shard_bench& node, group_id group, std::uint64_t term)
+    : node_(node), group_(group), term_(term) {
     shard_options options;
     options.group = group;
     options.partitions = node.partitions;
@@ -70,8 +71,8 @@ public:
     context.group = group_;
     context.partitions = node_.partitions;
     context.random = ++random_;
-    core->decided(one->take(std::move(todo.commands), context,
-                            stored_records{node_.disk, group_, name}));
+    core->decided(
+      one->take(std::move(todo.commands), context, stored_records{node_.disk, group_, name}));
     return true;
   }
 
@@ -201,7 +202,8 @@ std::uint64_t shard_bench::send(const agent_name& to, std::string once, std::str
 
 std::uint64_t shard_bench::route(event e, std::string once) {
   const auto id = ++requests_;
-  const auto home = group_of(std::string_view{once.empty() ? e.source + "\n" + e.id : once}, partitions);
+  const auto home =
+    group_of(std::string_view{once.empty() ? e.source + "\n" + e.id : once}, partitions);
   host_of(home).core->route(std::move(e), "none", once_of(once, "body"), {1, id});
   return id;
 }
@@ -245,8 +247,9 @@ std::size_t shard_bench::count_of(const char* fact_name) const {
 }
 
 void shard_bench::finish(const effect_state& effect, const agent_name& of, attempt_outcome what) {
-  shard_of(of).submit(of, {complete_effect{effect.run, effect.no, effect.attempt, std::move(what)},
-                           {}, false, {}, {}});
+  shard_of(of).submit(
+    of,
+    {complete_effect{effect.run, effect.no, effect.attempt, std::move(what)}, {}, false, {}, {}});
   run();
 }
 

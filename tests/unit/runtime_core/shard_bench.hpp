@@ -80,7 +80,7 @@ public:
   bool lose_mail = false;
   std::deque<mail> mails;
   std::deque<receipt> receipts;
-  std::vector<running> started;                ///< effects, in the order of their starts
+  std::vector<running> started;  ///< effects, in the order of their starts
   std::vector<std::uint32_t> stopped;
   std::vector<std::shared_ptr<const turn_record>> committed_records;
   std::set<agent_name> passivated;

@@ -87,7 +87,7 @@ TEST_CASE("jq: a plain path keeps every digit and every name's last value") {
 }
 
 TEST_CASE("jq: input that is no JSON is refused, by programs whole, by paths as far as they look") {
-  for (const std::string input : {"", " ", "{", "{\"a\":}", "[1,", "{\"a\":1", "nul", "{a:1}", "{\"a\":1.}", "{\"a\":[1,]}"}) {
+  for (const std::string input : {"", " ", "{", "{\"a\":}", "{\"a\":1", "nul", "{a:1}", "{\"a\":[1,]}", "{\"a\":tru}"}) {
     CAPTURE(input);
     const auto by_program = compiled(".a + 1")->evaluate(input);
     REQUIRE(!by_program);

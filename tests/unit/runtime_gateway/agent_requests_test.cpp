@@ -20,9 +20,10 @@ void make_waiting(fake_node& node) {
   asked.term = 1;
   node.commit(one, {started(node, one, 1, first), asked});
   node.commit(one, {received(node, one, 2, R"({"second":1})")});
-  node.commit(one, {effect_failed{1, 1, {"http_503", "busy", 1, true}, false, "refund"},
-                    timer_set{1, timer_kind::retry, test_time + 1'000'000, {}, run_no(node, one, 1), 1},
-                    effect_retry_scheduled{1, 2, 1, test_time + 1'000'000}});
+  node.commit(one,
+              {effect_failed{1, 1, {"http_503", "busy", 1, true}, false, "refund"},
+               timer_set{1, timer_kind::retry, test_time + 1'000'000, {}, run_no(node, one, 1), 1},
+               effect_retry_scheduled{1, 2, 1, test_time + 1'000'000}});
 }
 
 }  // namespace
@@ -40,7 +41,11 @@ TEST_CASE("agents: one is described with what it waits for and what unblocks it"
   CHECK(agent["run_id"] == to_string(run_no(at.node, one, 1)));
   CHECK(agent["mailbox"] == 1);
   CHECK(agent["seq"] == 7);
-  CHECK(agent["usage"] == json{{"input_tokens", 0}, {"output_tokens", 0}, {"usd", "0.00"}, {"model_calls", 0}, {"tool_calls", 0}});
+  CHECK(agent["usage"] == json{{"input_tokens", 0},
+                               {"output_tokens", 0},
+                               {"usd", "0.00"},
+                               {"model_calls", 0},
+                               {"tool_calls", 0}});
   CHECK(agent["created_at"] == "2026-09-21T14:13:20.000Z");
   CHECK(agent["cause"]["kind"] == "retry");
   CHECK(agent["cause"]["until"] == "2026-09-21T14:13:21.000Z");
@@ -84,7 +89,8 @@ TEST_CASE("agents: the mailbox lists what waits, oldest first") {
   CHECK(first["items"][0]["event"]["id"] == to_string(event_no(at.node, one, 2)));
   CHECK(first["items"][0]["attempts"] == 0);
   CHECK(first["items"][0]["received_at"].is_string());
-  const auto second = at.ask("GET", base + "/mailbox?limit=1&cursor=" + first["next"].get<std::string>())->body();
+  const auto second =
+    at.ask("GET", base + "/mailbox?limit=1&cursor=" + first["next"].get<std::string>())->body();
   REQUIRE(second["items"].size() == 1);
   CHECK(second["items"][0]["run_id"] == to_string(run_no(at.node, one, 3)));
   CHECK(second["next"].is_null());
@@ -96,16 +102,21 @@ TEST_CASE("agents: a waiting run that was cancelled is not in the mailbox any mo
   at.node.commit(one, {run_cancelled{run_no(at.node, one, 2), "because"}});
   CHECK(at.ask("GET", base + "/mailbox")->body()["items"].empty());
   CHECK(at.ask("GET", base)->body()["mailbox"] == 0);
-  CHECK(at.ask("GET", "/v1/runs/" + to_string(run_no(at.node, one, 2)))->body()["status"] == "cancelled");
+  CHECK(at.ask("GET", "/v1/runs/" + to_string(run_no(at.node, one, 2)))->body()["status"] ==
+        "cancelled");
 }
 
 TEST_CASE("agents: timers are listed by when they are due") {
   asking at;
   make_waiting(at.node);
-  at.node.commit(one, {timer_set{2, timer_kind::sleep, test_time + 5, "soon", run_no(at.node, one, 1), 0}});
+  at.node.commit(
+    one, {timer_set{2, timer_kind::sleep, test_time + 5, "soon", run_no(at.node, one, 1), 0}});
   const auto timers = at.ask("GET", base + "/timers")->body()["items"];
   REQUIRE(timers.size() == 2);
-  CHECK(timers[0] == json{{"id", 2}, {"kind", "sleep"}, {"due_at", "2026-09-21T14:13:20.000Z"}, {"tag", "soon"},
+  CHECK(timers[0] == json{{"id", 2},
+                          {"kind", "sleep"},
+                          {"due_at", "2026-09-21T14:13:20.000Z"},
+                          {"tag", "soon"},
                           {"run_id", to_string(run_no(at.node, one, 1))}});
   CHECK(timers[1]["kind"] == "retry");
 }
@@ -115,7 +126,9 @@ TEST_CASE("agents: the state comes with its ETag") {
   at.node.commit(one, {paused{"me", "r"}});
   auto got = at.ask("GET", base + "/state");
   CHECK(got->header("ETag") == "\"1\"");
-  CHECK(got->body() == json{{"kind", "state"}, {"agent", "support/cus_42"}, {"seq", 1}, {"state", json::object()}});
+  CHECK(
+    got->body() ==
+    json{{"kind", "state"}, {"agent", "support/cus_42"}, {"seq", 1}, {"state", json::object()}});
   at.node.commit(one, {state_changed{R"({"big":12345678901234567890.5})"}});
   got = at.ask("GET", base + "/state");
   CHECK(got->header("ETag") == "\"2\"");
@@ -135,7 +148,8 @@ TEST_CASE("agents: a list goes by address over all partitions, page by page") {
   std::string cursor;
   int pages = 0;
   do {
-    const auto page = at.ask("GET", "/v1/agents?limit=7" + (cursor.empty() ? "" : "&cursor=" + cursor))->body();
+    const auto page =
+      at.ask("GET", "/v1/agents?limit=7" + (cursor.empty() ? "" : "&cursor=" + cursor))->body();
     CHECK(page["items"].size() <= 7);
     for (const auto& item : page["items"])
       seen.push_back(item["agent"]);
@@ -174,14 +188,16 @@ TEST_CASE("agents: a filtered list looks at a bounded number of agents and goes 
   auto page = at.ask("GET", "/v1/agents?status=idle")->body();
   CHECK(page["items"].empty());
   REQUIRE(page["next"].is_string());
-  page = at.ask("GET", "/v1/agents?status=paused&cursor=" + page["next"].get<std::string>())->body();
+  page =
+    at.ask("GET", "/v1/agents?status=paused&cursor=" + page["next"].get<std::string>())->body();
   CHECK(page["items"][0]["key"] == "k3");
 }
 
 TEST_CASE("agents: lists refuse what cannot be") {
   asking at;
-  for (const auto* query : {"limit=0", "limit=501", "limit=x", "limit=-1", "limit=", "cursor=%21", "cursor=aWFi",
-                            "status=busy", "type=Nope", "limit=1&limit=2", "where=%ff"})
+  for (const auto* query :
+       {"limit=0", "limit=501", "limit=x", "limit=-1", "limit=", "cursor=%21", "cursor=aWFi",
+        "status=busy", "type=Nope", "limit=1&limit=2", "where=%ff"})
     check_refused(at, at.ask("GET", std::string{"/v1/agents?"} + query), 400, "malformed");
   check_refused(at, at.ask("GET", "/v1/agents?where=.%20%7C%20env"), 422, "schema");
   CHECK(at.ask("GET", "/v1/agents?limit=500&unknown=1")->status() == 200);

@@ -126,12 +126,13 @@ struct asking {
     return opts;
   }
 
-  std::shared_ptr<asked> ask(std::string_view method, std::string_view target, std::string body = {},
-                             net::header_list headers = {}) {
+  std::shared_ptr<asked> ask(std::string_view method, std::string_view target,
+                             std::string body = {}, net::header_list headers = {}) {
     if (!body.empty() && headers.empty())
       headers.emplace_back("Content-Type", "application/json");
     auto out = std::make_shared<asked>();
-    front.handle(net::http_request::make(method, target, headers, std::move(body)), net::responder{out});
+    front.handle(net::http_request::make(method, target, headers, std::move(body)),
+                 net::responder{out});
     return out;
   }
 
@@ -141,7 +142,8 @@ struct asking {
 };
 
 /// The answer is a problem document of that status and code, and the node heard nothing of it.
-inline void check_refused(const asking& at, const std::shared_ptr<asked>& got, unsigned number, const std::string& code) {
+inline void check_refused(const asking& at, const std::shared_ptr<asked>& got, unsigned number,
+                          const std::string& code) {
   REQUIRE(got->answer);
   CHECK_MESSAGE(got->status() == number, got->answer->body);
   CHECK_MESSAGE(got->code() == code, got->answer->body);

@@ -23,7 +23,8 @@ void make_agents(fake_node& node, int count) {
 TEST_CASE("batch: a dry run counts and does nothing") {
   asking at;
   make_agents(at.node, 9);
-  const auto got = at.ask("POST", "/v1/agents:batch", body_of("resume", R"(.status == "paused")", true));
+  const auto got =
+    at.ask("POST", "/v1/agents:batch", body_of("resume", R"(.status == "paused")", true));
   CHECK(got->status() == 200);
   CHECK(got->body()["matched"] == 3);
   CHECK(got->body()["done"] == 0);
@@ -41,7 +42,8 @@ TEST_CASE("batch: the verb reaches every agent that matches, and failures are li
   const auto got = at.ask("POST", "/v1/agents:batch", body_of("resume", R"(.status == "paused")"));
   CHECK(got->body()["matched"] == 3);
   CHECK(got->body()["done"] == 2);
-  CHECK(got->body()["failed"] == json::array({{{"agent", "support/k3"}, {"code", "conflict"}, {"detail", "not now"}}}));
+  CHECK(got->body()["failed"] ==
+        json::array({{{"agent", "support/k3"}, {"code", "conflict"}, {"detail", "not now"}}}));
   REQUIRE(at.node.submits.size() == 3);
   CHECK(std::get<control>(at.node.submits[0].cmd).verb == control_verb::resume);
   CHECK(std::get<control>(at.node.submits[0].cmd).reason == "r");
@@ -64,13 +66,15 @@ TEST_CASE("batch: only so many commands are under way at once") {
 TEST_CASE("batch: quarantined agents stay out of it") {
   asking at;
   at.node.commit(one, {quarantined{"me", "r"}});
-  CHECK(at.ask("POST", "/v1/agents:batch", body_of("resume", "true", true))->body()["matched"] == 0);
+  CHECK(at.ask("POST", "/v1/agents:batch", body_of("resume", "true", true))->body()["matched"] ==
+        0);
 }
 
 TEST_CASE("batch: a key makes a scope for each agent") {
   asking at;
   make_agents(at.node, 2);
-  at.ask("POST", "/v1/agents:batch", body_of("pause", "true"), {{"Content-Type", "application/json"}, {"Idempotency-Key", "k"}});
+  at.ask("POST", "/v1/agents:batch", body_of("pause", "true"),
+         {{"Content-Type", "application/json"}, {"Idempotency-Key", "k"}});
   REQUIRE(at.node.submits.size() == 2);
   REQUIRE(at.node.submits[0].once);
   CHECK(at.node.submits[0].once->scope != at.node.submits[1].once->scope);
@@ -95,5 +99,7 @@ TEST_CASE("batch: what cannot be is refused") {
 TEST_CASE("batch: an agent for which the expression fails does not match") {
   asking at;
   make_agents(at.node, 3);
-  CHECK(at.ask("POST", "/v1/agents:batch", body_of("pause", ".key.nothing", true))->body()["matched"] == 0);
+  CHECK(
+    at.ask("POST", "/v1/agents:batch", body_of("pause", ".key.nothing", true))->body()["matched"] ==
+    0);
 }

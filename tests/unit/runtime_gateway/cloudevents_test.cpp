@@ -9,7 +9,8 @@ const net::header_list structured{{"Content-Type", "application/cloudevents+json
 const net::header_list batch{{"Content-Type", "application/cloudevents-batch+json; charset=utf-8"}};
 
 std::string cloud_event(const std::string& id, const std::string& more = {}) {
-  return R"({"specversion":"1.0","id":")" + id + R"(","source":"/shop","type":"order.paid")" + more + "}";
+  return R"({"specversion":"1.0","id":")" + id + R"(","source":"/shop","type":"order.paid")" +
+         more + "}";
 }
 
 routed_event routed_to(const fake_node& node, std::vector<route> routes) {
@@ -20,9 +21,10 @@ routed_event routed_to(const fake_node& node, std::vector<route> routes) {
 
 TEST_CASE("cloudevents: a structured event is routed with its attributes") {
   asking at;
-  const auto got = at.ask("POST", "/v1/events",
-                          cloud_event("e1", R"(,"subject":"s","time":"2026-01-02T03:04:05Z","data":{"n": 1},"ext":"x")"),
-                          structured);
+  const auto got = at.ask(
+    "POST", "/v1/events",
+    cloud_event("e1", R"(,"subject":"s","time":"2026-01-02T03:04:05Z","data":{"n": 1},"ext":"x")"),
+    structured);
   REQUIRE(at.node.routes.size() == 1);
   const auto& e = at.node.routes[0].what;
   CHECK(e.id == "e1");
@@ -55,8 +57,13 @@ TEST_CASE("cloudevents: an event without a route is accepted") {
 TEST_CASE("cloudevents: binary mode takes percent-decoded headers and any body") {
   asking at;
   at.ask("POST", "/v1/events", "raw \xff bytes",
-         {{"ce-specversion", "1.0"}, {"CE-ID", "e%201"}, {"ce-source", "/shop%C3%A9"}, {"ce-type", "t"},
-          {"ce-subject", "a%25b"}, {"ce-ext", "x"}, {"Content-Type", "application/octet-stream"}});
+         {{"ce-specversion", "1.0"},
+          {"CE-ID", "e%201"},
+          {"ce-source", "/shop%C3%A9"},
+          {"ce-type", "t"},
+          {"ce-subject", "a%25b"},
+          {"ce-ext", "x"},
+          {"Content-Type", "application/octet-stream"}});
   REQUIRE(at.node.routes.size() == 1);
   const auto& e = at.node.routes[0].what;
   CHECK(e.id == "e 1");
@@ -68,7 +75,10 @@ TEST_CASE("cloudevents: binary mode takes percent-decoded headers and any body")
 
 TEST_CASE("cloudevents: binary JSON is checked") {
   asking at;
-  const net::header_list headers{{"ce-specversion", "1.0"}, {"ce-id", "1"}, {"ce-source", "s"}, {"ce-type", "t"},
+  const net::header_list headers{{"ce-specversion", "1.0"},
+                                 {"ce-id", "1"},
+                                 {"ce-source", "s"},
+                                 {"ce-type", "t"},
                                  {"Content-Type", "application/json"}};
   check_refused(at, at.ask("POST", "/v1/events", "{", headers), 400, "malformed");
   at.ask("POST", "/v1/events", R"({"a":1})", headers);
@@ -78,9 +88,14 @@ TEST_CASE("cloudevents: binary JSON is checked") {
 
 TEST_CASE("cloudevents: headers that do not decode, or come twice, are refused") {
   asking at;
-  for (const auto& [name, value] : net::header_list{{"ce-subject", "%zz"}, {"ce-subject", "%ff"}, {"ce-id", "again"}}) {
-    net::header_list headers{{"ce-specversion", "1.0"}, {"ce-id", "1"}, {"ce-source", "s"}, {"ce-type", "t"},
-                             {"Content-Type", "application/json"}, {name, value}};
+  for (const auto& [name, value] :
+       net::header_list{{"ce-subject", "%zz"}, {"ce-subject", "%ff"}, {"ce-id", "again"}}) {
+    net::header_list headers{{"ce-specversion", "1.0"},
+                             {"ce-id", "1"},
+                             {"ce-source", "s"},
+                             {"ce-type", "t"},
+                             {"Content-Type", "application/json"},
+                             {name, value}};
     check_refused(at, at.ask("POST", "/v1/events", "1", headers), 400, "malformed");
   }
 }
@@ -94,28 +109,35 @@ TEST_CASE("cloudevents: what is required is asked for by name") {
   for (const auto& problem : body["errors"])
     pointers.insert(problem["pointer"]);
   CHECK(pointers == std::set<std::string>{"/id", "/source", "/type", "/specversion"});
-  check_refused(at, at.ask("POST", "/v1/events", "1",
-                           {{"ce-specversion", "1.0"}, {"ce-id", "1"}, {"Content-Type", "application/json"}}),
-                422, "schema");
+  check_refused(
+    at,
+    at.ask("POST", "/v1/events", "1",
+           {{"ce-specversion", "1.0"}, {"ce-id", "1"}, {"Content-Type", "application/json"}}),
+    422, "schema");
 }
 
 TEST_CASE("cloudevents: text and base64 become bytes") {
   asking at;
-  at.ask("POST", "/v1/events", cloud_event("1", R"(,"datacontenttype":"text/plain","data":"a\nb")"), structured);
-  at.ask("POST", "/v1/events", cloud_event("2", R"(,"datacontenttype":"image/png","data_base64":"/w=="  )"), structured);
+  at.ask("POST", "/v1/events", cloud_event("1", R"(,"datacontenttype":"text/plain","data":"a\nb")"),
+         structured);
+  at.ask("POST", "/v1/events",
+         cloud_event("2", R"(,"datacontenttype":"image/png","data_base64":"/w=="  )"), structured);
   REQUIRE(at.node.routes.size() == 2);
   CHECK(at.node.routes[0].what.data == "a\nb");
   CHECK(at.node.routes[1].what.data == "\xff");
-  const auto bad = at.ask("POST", "/v1/events", cloud_event("3", R"(,"data_base64":"/x=")"), structured);
+  const auto bad =
+    at.ask("POST", "/v1/events", cloud_event("3", R"(,"data_base64":"/x=")"), structured);
   CHECK(bad->status() == 422);
-  const auto both = at.ask("POST", "/v1/events", cloud_event("3", R"(,"data_base64":"/w==","data":1)"), structured);
+  const auto both =
+    at.ask("POST", "/v1/events", cloud_event("3", R"(,"data_base64":"/w==","data":1)"), structured);
   CHECK(both->status() == 422);
   CHECK(at.node.routes.size() == 2);
 }
 
 TEST_CASE("cloudevents: a batch is routed one by one and answered once") {
   asking at;
-  const auto got = at.ask("POST", "/v1/events", "[" + cloud_event("1") + "," + cloud_event("2") + "]", batch);
+  const auto got =
+    at.ask("POST", "/v1/events", "[" + cloud_event("1") + "," + cloud_event("2") + "]", batch);
   REQUIRE(at.node.routes.size() == 2);
   CHECK(at.node.routes[0].once->scope != at.node.routes[1].once->scope);
   at.node.routes[1].tell(routed_to(at.node, {}));
@@ -138,7 +160,8 @@ TEST_CASE("cloudevents: a batch with one key gives each event a scope of its own
 
 TEST_CASE("cloudevents: one bad event refuses the whole batch before anything is routed") {
   asking at;
-  const auto got = at.ask("POST", "/v1/events", "[" + cloud_event("1") + R"(,{"id":"2"},3])", batch);
+  const auto got =
+    at.ask("POST", "/v1/events", "[" + cloud_event("1") + R"(,{"id":"2"},3])", batch);
   check_refused(at, got, 422, "schema");
   CHECK(got->body()["errors"][0]["pointer"] == "/1/source");
   check_refused(at, at.ask("POST", "/v1/events", "{}", batch), 422, "schema");
@@ -149,15 +172,18 @@ TEST_CASE("cloudevents: a batch has a limit, and may be empty") {
   gateway_options opts;
   opts.batch_events_max = 2;
   asking at{std::move(opts)};
-  check_refused(at, at.ask("POST", "/v1/events", "[" + cloud_event("1") + "," + cloud_event("2") + "," + cloud_event("3") + "]",
-                           batch),
-                413, "too_large");
+  check_refused(
+    at,
+    at.ask("POST", "/v1/events",
+           "[" + cloud_event("1") + "," + cloud_event("2") + "," + cloud_event("3") + "]", batch),
+    413, "too_large");
   CHECK(at.ask("POST", "/v1/events", "[]", batch)->status() == 202);
 }
 
 TEST_CASE("cloudevents: a batch that failed in part names the parts") {
   asking at;
-  const auto got = at.ask("POST", "/v1/events", "[" + cloud_event("1") + "," + cloud_event("2") + "]", batch);
+  const auto got =
+    at.ask("POST", "/v1/events", "[" + cloud_event("1") + "," + cloud_event("2") + "]", batch);
   at.node.routes[0].tell(routed_to(at.node, {}));
   at.node.routes[1].tell(error{errc::overloaded, "full"});
   CHECK(got->status() == 503);
@@ -166,9 +192,11 @@ TEST_CASE("cloudevents: a batch that failed in part names the parts") {
 
 TEST_CASE("cloudevents: other media are refused") {
   asking at;
-  check_refused(at, at.ask("POST", "/v1/events", "x", {{"Content-Type", "text/plain"}}), 415, "unsupported_media");
-  check_refused(at, at.ask("POST", "/v1/events", "x", {{"Content-Type", "application/cloudevents+xml"}}), 415,
+  check_refused(at, at.ask("POST", "/v1/events", "x", {{"Content-Type", "text/plain"}}), 415,
                 "unsupported_media");
+  check_refused(
+    at, at.ask("POST", "/v1/events", "x", {{"Content-Type", "application/cloudevents+xml"}}), 415,
+    "unsupported_media");
 }
 
 TEST_CASE("cloudevents: one in either mode may be sent straight to an agent") {

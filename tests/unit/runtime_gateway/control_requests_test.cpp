@@ -16,8 +16,9 @@ const control& told(const asking& at) {
 
 TEST_CASE("control: each verb reaches the agent with its reason, and is answered with the agent") {
   const std::vector<std::pair<std::string, control_verb>> verbs{
-    {"pause", control_verb::pause},   {"resume", control_verb::resume}, {"cancel", control_verb::cancel},
-    {"kill", control_verb::kill},     {"retry", control_verb::retry},   {"quarantine", control_verb::quarantine}};
+    {"pause", control_verb::pause},   {"resume", control_verb::resume},
+    {"cancel", control_verb::cancel}, {"kill", control_verb::kill},
+    {"retry", control_verb::retry},   {"quarantine", control_verb::quarantine}};
   for (const auto& [word, verb] : verbs) {
     CAPTURE(word);
     asking at;
@@ -57,8 +58,11 @@ TEST_CASE("control: what is refused reaches nobody") {
   check_refused(at, at.ask("POST", base + "/pause", "[]"), 422, "schema");
   check_refused(at, at.ask("POST", base + "/pause", R"({"why":"x"})"), 422, "schema");
   check_refused(at, at.ask("POST", base + "/pause", R"({"reason":1})"), 422, "schema");
-  check_refused(at, at.ask("POST", base + "/pause", R"({"reason":")" + std::string(2'000, 'x') + "\"}"), 422, "schema");
-  check_refused(at, at.ask("POST", base + "/pause", "x", {{"Content-Type", "text/plain"}}), 415, "unsupported_media");
+  check_refused(at,
+                at.ask("POST", base + "/pause", R"({"reason":")" + std::string(2'000, 'x') + "\"}"),
+                422, "schema");
+  check_refused(at, at.ask("POST", base + "/pause", "x", {{"Content-Type", "text/plain"}}), 415,
+                "unsupported_media");
   check_refused(at, at.ask("POST", base + "/explode"), 404, "not_found");
 }
 
@@ -83,8 +87,10 @@ TEST_CASE("control: a verb with an idempotency key carries its scope") {
 TEST_CASE("control: a run is cancelled or retried by its id and answered with the run") {
   asking at;
   const auto seq = at.node.commit(one, {received(at.node, one, 1)});
-  at.node.commit(one, {started(at.node, one, 1, seq), run_failed{run_no(at.node, one, 1), {"x", "y", 0, true}}});
-  const auto got = at.ask("POST", "/v1/runs/" + to_string(run_no(at.node, one, 1)) + "/retry", R"({"from_start":true})");
+  at.node.commit(
+    one, {started(at.node, one, 1, seq), run_failed{run_no(at.node, one, 1), {"x", "y", 0, true}}});
+  const auto got = at.ask("POST", "/v1/runs/" + to_string(run_no(at.node, one, 1)) + "/retry",
+                          R"({"from_start":true})");
   CHECK(told(at).run == run_no(at.node, one, 1));
   CHECK(told(at).from_start);
   auto again = started(at.node, one, 2, seq);
@@ -96,7 +102,8 @@ TEST_CASE("control: a run is cancelled or retried by its id and answered with th
   CHECK(got->body()["run_id"] == to_string(run_no(at.node, one, 2)));
   CHECK(got->body()["retry_of"] == to_string(run_no(at.node, one, 1)));
 
-  const auto cancelled = at.ask("POST", "/v1/runs/" + to_string(run_no(at.node, one, 2)) + "/cancel");
+  const auto cancelled =
+    at.ask("POST", "/v1/runs/" + to_string(run_no(at.node, one, 2)) + "/cancel");
   CHECK(told(at).verb == control_verb::cancel);
   at.node.submits[1].tell(command_done{one, run_no(at.node, one, 2), true});
   CHECK(cancelled->body()["run_id"] == to_string(run_no(at.node, one, 2)));
@@ -115,8 +122,9 @@ TEST_CASE("control: deleting answers without content") {
 TEST_CASE("control: a state patch goes with the seq that it is for") {
   asking at;
   at.node.commit(one, {state_changed{R"({"a":1})"}});
-  const auto got = at.ask("PATCH", base + "/state", R"({"a":null,"b":2})",
-                          {{"Content-Type", "application/merge-patch+json"}, {"If-Match", "\"1\""}});
+  const auto got =
+    at.ask("PATCH", base + "/state", R"({"a":null,"b":2})",
+           {{"Content-Type", "application/merge-patch+json"}, {"If-Match", "\"1\""}});
   const auto& patch = std::get<patch_state>(at.node.submits[0].cmd);
   CHECK(patch.if_seq == seq_no{1});
   CHECK(patch.patch == R"({"a":null,"b":2})");
@@ -137,7 +145,8 @@ TEST_CASE("control: a state patch needs no If-Match, and takes a star") {
 
 TEST_CASE("control: a state patch that cannot be is refused") {
   asking at;
-  const auto patch = [&](const std::string& body, const std::string& tag, const std::string& type = "application/json") {
+  const auto patch = [&](const std::string& body, const std::string& tag,
+                         const std::string& type = "application/json") {
     return at.ask("PATCH", base + "/state", body, {{"Content-Type", type}, {"If-Match", tag}});
   };
   check_refused(at, patch("{}", "\"x\""), 412, "precondition_failed");

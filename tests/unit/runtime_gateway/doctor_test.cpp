@@ -11,7 +11,8 @@ using namespace holdfast::testing;
 
 namespace {
 
-/// An agent with everything that can be open: a run, a timer, an unknown write, a waiting event, memory, messages.
+/// An agent with everything that can be open: a run, a timer, an unknown write, a waiting event,
+/// memory, messages.
 void make_busy(fake_node& node, const agent_name& name) {
   const auto seq = node.commit(name, {received(node, name, 1)});
   tool_requested first;
@@ -23,7 +24,8 @@ void make_busy(fake_node& node, const agent_name& name) {
   auto second = first;
   second.effect_no = 2;
   second.cls = effect_class::idempotent;
-  node.commit(name, {started(node, name, 1, seq), message_appended{1, {}}, first, second, state_changed{"{}"}});
+  node.commit(name, {started(node, name, 1, seq), message_appended{1, {}}, first, second,
+                     state_changed{"{}"}});
   node.commit(name, {effect_unknown{1, 1, {"x", "lost", 1, false}},
                      effect_failed{2, 1, {"x", "busy", 2, true}, false, "refund"},
                      timer_set{1, timer_kind::retry, test_time + 5, {}, run_no(node, name, 1), 2},
@@ -63,7 +65,8 @@ public:
     count();
     return from_.get(in, key);
   }
-  std::unique_ptr<cursor> scan(family in, std::string_view lower, std::string_view upper, bool descending) const override {
+  std::unique_ptr<cursor> scan(family in, std::string_view lower, std::string_view upper,
+                               bool descending) const override {
     count();
     return from_.scan(in, lower, upper, descending);
   }
@@ -106,25 +109,36 @@ TEST_CASE("doctor: each thing that must be on disk is missed when it is not") {
     breaks(node, g);
     return codes(node);
   };
-  CHECK(broken([](fake_node& n, group_id g) { erase(n, family::timer, keys::timer(g, test_time + 5, one, 1)); })
-        == texts{"timer_missing"});
-  CHECK(broken([](fake_node& n, group_id g) { erase(n, family::mailbox, keys::numbered(g, one, 2)); })
-        == texts{"mailbox_missing"});
-  CHECK(broken([](fake_node& n, group_id g) { erase(n, family::index, keys::reconcile(g, {run_no(n, one, 1), 1})); })
-        == texts{"reconcile_missing"});
-  CHECK(broken([](fake_node& n, group_id g) { erase(n, family::run, keys::by_id(g, run_no(n, one, 1).id)); })
-        == texts{"run_missing"});
-  CHECK(broken([](fake_node& n, group_id g) { erase(n, family::index, keys::agent_run(g, one, run_no(n, one, 1))); })
-        == texts{"run_missing"});
-  CHECK(broken([](fake_node& n, group_id) { erase(n, family::definition, keys::definition("agent", "support", 1)); })
-        == texts{"definition_missing"});
-  CHECK(broken([](fake_node& n, group_id g) { erase(n, family::memory, keys::numbered(g, one, n.state_of(one).memory_seq)); })
-        == texts{"memory_missing"});
-  CHECK(broken([](fake_node& n, group_id g) { erase(n, family::message, keys::numbered(g, one, 1)); })
-        == texts{"message_missing"});
-  const auto without_journal = broken([](fake_node& n, group_id g) { erase(n, family::journal, keys::numbered(g, one, 2)); });
-  CHECK(std::set<std::string>(without_journal.begin(), without_journal.end()) == std::set<std::string>{"effect_fact_missing"});
-  const auto without_event = broken([](fake_node& n, group_id g) { erase(n, family::journal, keys::numbered(g, one, 1)); });
+  CHECK(broken([](fake_node& n, group_id g) {
+          erase(n, family::timer, keys::timer(g, test_time + 5, one, 1));
+        }) == texts{"timer_missing"});
+  CHECK(broken([](fake_node& n, group_id g) {
+          erase(n, family::mailbox, keys::numbered(g, one, 2));
+        }) == texts{"mailbox_missing"});
+  CHECK(broken([](fake_node& n, group_id g) {
+          erase(n, family::index, keys::reconcile(g, {run_no(n, one, 1), 1}));
+        }) == texts{"reconcile_missing"});
+  CHECK(broken([](fake_node& n, group_id g) {
+          erase(n, family::run, keys::by_id(g, run_no(n, one, 1).id));
+        }) == texts{"run_missing"});
+  CHECK(broken([](fake_node& n, group_id g) {
+          erase(n, family::index, keys::agent_run(g, one, run_no(n, one, 1)));
+        }) == texts{"run_missing"});
+  CHECK(broken([](fake_node& n, group_id) {
+          erase(n, family::definition, keys::definition("agent", "support", 1));
+        }) == texts{"definition_missing"});
+  CHECK(broken([](fake_node& n, group_id g) {
+          erase(n, family::memory, keys::numbered(g, one, n.state_of(one).memory_seq));
+        }) == texts{"memory_missing"});
+  CHECK(broken([](fake_node& n, group_id g) {
+          erase(n, family::message, keys::numbered(g, one, 1));
+        }) == texts{"message_missing"});
+  const auto without_journal =
+    broken([](fake_node& n, group_id g) { erase(n, family::journal, keys::numbered(g, one, 2)); });
+  CHECK(std::set<std::string>(without_journal.begin(), without_journal.end()) ==
+        std::set<std::string>{"effect_fact_missing"});
+  const auto without_event =
+    broken([](fake_node& n, group_id g) { erase(n, family::journal, keys::numbered(g, one, 1)); });
   CHECK(without_event == texts{"event_missing"});
 }
 
@@ -136,17 +150,23 @@ TEST_CASE("doctor: keys that wait for an agent which does not know of them are f
     breaks(node, g);
     return codes(node);
   };
-  CHECK(broken([](fake_node& n, group_id g) { put(n, family::timer, keys::timer(g, test_time + 9, one, 7)); })
-        == texts{"timer_orphan"});
-  CHECK(broken([](fake_node& n, group_id g) { put(n, family::timer, keys::timer(g, 1, {"support", "nobody"}, 1)); })
-        == texts{"timer_orphan"});
-  CHECK(broken([](fake_node& n, group_id g) { put(n, family::mailbox, keys::numbered(g, one, 99), "x"); })
-        == texts{"mailbox_orphan"});
-  CHECK(broken([](fake_node& n, group_id g) { put(n, family::index, keys::reconcile(g, {run_no(n, one, 1), 2}), to_string(one)); })
-        == texts{"reconcile_orphan"});
-  CHECK(broken([](fake_node& n, group_id g) { put(n, family::index, keys::ready(g, one)); }) == texts{"ready_orphan"});
-  CHECK(broken([](fake_node& n, group_id g) { put(n, family::index, keys::ready(g, {"support", "nobody"})); })
-        == texts{"ready_orphan"});
+  CHECK(broken([](fake_node& n, group_id g) {
+          put(n, family::timer, keys::timer(g, test_time + 9, one, 7));
+        }) == texts{"timer_orphan"});
+  CHECK(broken([](fake_node& n, group_id g) {
+          put(n, family::timer, keys::timer(g, 1, {"support", "nobody"}, 1));
+        }) == texts{"timer_orphan"});
+  CHECK(broken([](fake_node& n, group_id g) {
+          put(n, family::mailbox, keys::numbered(g, one, 99), "x");
+        }) == texts{"mailbox_orphan"});
+  CHECK(broken([](fake_node& n, group_id g) {
+          put(n, family::index, keys::reconcile(g, {run_no(n, one, 1), 2}), to_string(one));
+        }) == texts{"reconcile_orphan"});
+  CHECK(broken([](fake_node& n, group_id g) { put(n, family::index, keys::ready(g, one)); }) ==
+        texts{"ready_orphan"});
+  CHECK(broken([](fake_node& n, group_id g) {
+          put(n, family::index, keys::ready(g, {"support", "nobody"}));
+        }) == texts{"ready_orphan"});
 }
 
 TEST_CASE("doctor: an agent with something to start that the ready index forgot is found") {
@@ -195,7 +215,8 @@ TEST_CASE("doctor: a message whose number was not given yet is found") {
   message.target = one;
   put(node, family::outbox, keys::outbox(1, node.group(one), 5), codec::encode(message));
   CHECK(codes(node) == texts{"outbox_ahead"});
-  put(node, family::outbox, keys::outbox(1, static_cast<group_id>(node.group(one) % 4 + 1), 5), codec::encode(message));
+  put(node, family::outbox, keys::outbox(1, static_cast<group_id>(node.group(one) % 4 + 1), 5),
+      codec::encode(message));
   const auto found = codes(node);
   CHECK(std::count(found.begin(), found.end(), "outbox_misdirected") == 1);
 }
@@ -204,17 +225,20 @@ TEST_CASE("doctor: an agent that moves while it is looked at is no finding") {
   for (int after = 0; after < 200; ++after) {
     fake_node node;
     make_busy(node, one);
-    moving_reader moving{node.disk, after, [&] {
-                           node.commit(one, {timer_fired{1, timer_kind::retry, {}}, effect_started{2, 2, 1}});
-                           node.commit(one, {tool_completed{2, 2, "refund", "1"},
-                                             effect_reconciled{1, resolution::failed, {}, {}, "me", "refund"},
-                                             run_completed{run_no(node, one, 1), "1"}});
-                           node.commit(one, {started(node, one, 2, node.state_of(one).seq - 5),
-                                             run_completed{run_no(node, one, 2), "1"}});
-                         }};
+    moving_reader moving{
+      node.disk, after, [&] {
+        node.commit(one, {timer_fired{1, timer_kind::retry, {}}, effect_started{2, 2, 1}});
+        node.commit(one, {tool_completed{2, 2, "refund", "1"},
+                          effect_reconciled{1, resolution::failed, {}, {}, "me", "refund"},
+                          run_completed{run_no(node, one, 1), "1"}});
+        node.commit(one, {started(node, one, 2, node.state_of(one).seq - 5),
+                          run_completed{run_no(node, one, 2), "1"}});
+      }};
     const auto report = examine_records(moving, node.partitions_count);
     CAPTURE(after);
-    CHECK_MESSAGE(report.findings.empty(), (report.findings.empty() ? "" : report.findings[0].code + report.findings[0].detail));
+    CHECK_MESSAGE(
+      report.findings.empty(),
+      (report.findings.empty() ? "" : report.findings[0].code + report.findings[0].detail));
   }
 }
 

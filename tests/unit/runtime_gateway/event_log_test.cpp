@@ -10,7 +10,8 @@ event_routed routed(group_id group, std::uint64_t number, const std::string& typ
   out.id = event_id{make_id(test_time + static_cast<time_us>(number), group, 1, number)};
   out.event = {"e" + std::to_string(number), "/shop", type, {}, {}, {}, "1", {}};
   out.verified = "hmac";
-  out.routes = {{"support", "a", true, {}, run_id{out.id.id}}, {"support", "", false, "where is false", {}}};
+  out.routes = {{"support", "a", true, {}, run_id{out.id.id}},
+                {"support", "", false, "where is false", {}}};
   return out;
 }
 
@@ -19,7 +20,8 @@ event_routed routed(group_id group, std::uint64_t number, const std::string& typ
 TEST_CASE("event log: routed events are listed newest first with their routes") {
   asking at;
   for (std::uint64_t i = 1; i <= 5; ++i)
-    at.node.commit_to(static_cast<group_id>(i % 4 + 1), {routed(static_cast<group_id>(i % 4 + 1), i)});
+    at.node.commit_to(static_cast<group_id>(i % 4 + 1),
+                      {routed(static_cast<group_id>(i % 4 + 1), i)});
   const auto first = at.ask("GET", "/v1/events?limit=3")->body();
   REQUIRE(first["items"].size() == 3);
   const auto& newest = first["items"][0];
@@ -30,8 +32,10 @@ TEST_CASE("event log: routed events are listed newest first with their routes") 
   CHECK(newest["routes"][0]["agent"] == "support/a");
   CHECK(newest["routes"][0]["matched"] == true);
   CHECK(newest["routes"][0]["run_id"].get<std::string>().starts_with("run_"));
-  CHECK(newest["routes"][1] == json{{"type", "support"}, {"matched", false}, {"reason", "where is false"}});
-  const auto second = at.ask("GET", "/v1/events?limit=3&cursor=" + first["next"].get<std::string>())->body();
+  CHECK(newest["routes"][1] ==
+        json{{"type", "support"}, {"matched", false}, {"reason", "where is false"}});
+  const auto second =
+    at.ask("GET", "/v1/events?limit=3&cursor=" + first["next"].get<std::string>())->body();
   CHECK(second["items"].size() == 2);
   CHECK(second["items"][1]["event"]["id"] == "e1");
   CHECK(second["next"].is_null());
@@ -48,7 +52,8 @@ TEST_CASE("event log: it is narrowed by type and source") {
 TEST_CASE("event log: one event is found by its id, also when it was sent straight to an agent") {
   asking at;
   at.node.commit_to(2, {routed(2, 1)});
-  CHECK(at.ask("GET", "/v1/events/" + to_string(routed(2, 1).id))->body()["event"]["type"] == "order.paid");
+  CHECK(at.ask("GET", "/v1/events/" + to_string(routed(2, 1).id))->body()["event"]["type"] ==
+        "order.paid");
   at.node.commit(one, {received(at.node, one, 9, R"({"x":1})")});
   const auto direct = at.ask("GET", "/v1/events/" + to_string(event_no(at.node, one, 9)))->body();
   CHECK(direct["event"]["data"] == json{{"x", 1}});
@@ -58,8 +63,9 @@ TEST_CASE("event log: one event is found by its id, also when it was sent straig
 
 TEST_CASE("event log: ids that name nothing are not found") {
   asking at;
-  for (const auto& id : {std::string{"x"}, to_string(event_no(at.node, one, 1)), to_string(run_no(at.node, one, 1)),
-                         to_string(event_id{make_id(1, 77, 1, 1)})})
+  for (const auto& id :
+       {std::string{"x"}, to_string(event_no(at.node, one, 1)), to_string(run_no(at.node, one, 1)),
+        to_string(event_id{make_id(1, 77, 1, 1)})})
     check_refused(at, at.ask("GET", "/v1/events/" + id), 404, "not_found");
 }
 
@@ -150,7 +156,8 @@ TEST_CASE("reconcile: writes of unknown outcome are listed with what was sent, a
   CHECK(item["tool"] == "refund");
   CHECK(item["sent_at"] == "2026-09-21T14:13:20.000Z");
 
-  const auto resolved = at.ask("POST", "/v1/reconcile/" + to_string(id), R"({"resolve":"succeeded","result":{"ok": 1},"note":"seen"})");
+  const auto resolved = at.ask("POST", "/v1/reconcile/" + to_string(id),
+                               R"({"resolve":"succeeded","result":{"ok": 1},"note":"seen"})");
   REQUIRE(at.node.submits.size() == 1);
   CHECK(at.node.submits[0].to == one);
   const auto& cmd = std::get<resolve_effect>(at.node.submits[0].cmd);
@@ -173,8 +180,11 @@ TEST_CASE("reconcile: what cannot be resolved so is refused") {
   check_refused(at, at.ask("POST", path, R"({"resolve":"maybe"})"), 422, "schema");
   check_refused(at, at.ask("POST", path, R"({"resolve":"failed","result":1})"), 422, "schema");
   check_refused(at, at.ask("POST", path, ""), 400, "malformed");
-  check_refused(at, at.ask("POST", "/v1/reconcile/eff_x", R"({"resolve":"failed"})"), 404, "not_found");
-  check_refused(at, at.ask("POST", "/v1/reconcile/" + to_string(effect_id{run_no(at.node, one, 9), 1}), R"({"resolve":"failed"})"),
+  check_refused(at, at.ask("POST", "/v1/reconcile/eff_x", R"({"resolve":"failed"})"), 404,
+                "not_found");
+  check_refused(at,
+                at.ask("POST", "/v1/reconcile/" + to_string(effect_id{run_no(at.node, one, 9), 1}),
+                       R"({"resolve":"failed"})"),
                 404, "not_found");
   const auto got = at.ask("POST", path, R"({"resolve":"retry"})");
   at.node.submits[0].tell(error{errc::conflict, "it does not wait"});

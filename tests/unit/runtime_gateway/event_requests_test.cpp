@@ -32,9 +32,13 @@ run_answer ended_of(const fake_node& node) {
 
 }  // namespace
 
-TEST_CASE("events: one sent to an agent reaches the node with its bytes, and is accepted when the node says so") {
+TEST_CASE(
+  "events: one sent to an agent reaches the node with its bytes, and is accepted when the node "
+  "says so") {
   asking at;
-  const auto got = at.ask("POST", path, R"( {"type":"order.paid", "data": {"b":1 , "a":1.50,"big":12345678901234567890} } )");
+  const auto got =
+    at.ask("POST", path,
+           R"( {"type":"order.paid", "data": {"b":1 , "a":1.50,"big":12345678901234567890} } )");
   CHECK(!got->answer);
   const auto& deliver = delivered(at);
   CHECK(at.node.submits[0].to == one);
@@ -75,11 +79,16 @@ TEST_CASE("events: an event that joined a run says so") {
 
 TEST_CASE("events: the node's refusals are problems with their status") {
   const std::vector<std::tuple<errc, unsigned, std::string>> refusals{
-    {errc::unknown_type, 404, "unknown_type"},         {errc::mailbox_full, 429, "mailbox_full"},
-    {errc::overloaded, 503, "overloaded"},             {errc::draining, 503, "draining"},
-    {errc::no_quorum, 503, "no_quorum"},               {errc::busy, 409, "busy"},
-    {errc::idempotency_conflict, 422, "idempotency_conflict"}, {errc::io_failure, 500, "internal"},
-    {errc::unknown_outcome, 503, "no_quorum"},         {errc::not_leader, 503, "no_quorum"}};
+    {errc::unknown_type, 404, "unknown_type"},
+    {errc::mailbox_full, 429, "mailbox_full"},
+    {errc::overloaded, 503, "overloaded"},
+    {errc::draining, 503, "draining"},
+    {errc::no_quorum, 503, "no_quorum"},
+    {errc::busy, 409, "busy"},
+    {errc::idempotency_conflict, 422, "idempotency_conflict"},
+    {errc::io_failure, 500, "internal"},
+    {errc::unknown_outcome, 503, "no_quorum"},
+    {errc::not_leader, 503, "no_quorum"}};
   for (const auto& [code, number, name] : refusals) {
     CAPTURE(name);
     asking at;
@@ -131,7 +140,8 @@ TEST_CASE("events: what cannot be an event is refused and reaches nobody") {
 TEST_CASE("events: a problem names the member that is wrong") {
   asking at;
   const auto got = at.ask("POST", path, R"({"data":1,"a/b":2})");
-  CHECK(got->body()["errors"] == json::array({{{"pointer", "/a~1b"}, {"detail", "is not known here"}}}));
+  CHECK(got->body()["errors"] ==
+        json::array({{{"pointer", "/a~1b"}, {"detail", "is not known here"}}}));
 }
 
 TEST_CASE("events: a body may be nested as deeply as the limit and not deeper") {
@@ -144,14 +154,17 @@ TEST_CASE("events: a body over the limit is refused") {
   gateway_options opts;
   opts.body.bytes_max = 100;
   asking at{std::move(opts)};
-  check_refused(at, at.ask("POST", path, R"({"data":")" + std::string(200, 'x') + "\"}"), 413, "too_large");
+  check_refused(at, at.ask("POST", path, R"({"data":")" + std::string(200, 'x') + "\"}"), 413,
+                "too_large");
 }
 
 TEST_CASE("events: only JSON and CloudEvents are taken") {
   asking at;
-  for (const auto* type : {"text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin-1",
-                           "application/cloudevents-batch+json"})
-    check_refused(at, at.ask("POST", path, R"({"data":1})", {{"Content-Type", type}}), 415, "unsupported_media");
+  for (const auto* type :
+       {"text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin-1",
+        "application/cloudevents-batch+json"})
+    check_refused(at, at.ask("POST", path, R"({"data":1})", {{"Content-Type", type}}), 415,
+                  "unsupported_media");
   at.ask("POST", path, R"({"data":1})", {{"Content-Type", "Application/JSON; charset=\"UTF-8\""}});
   CHECK(at.node.submits.size() == 1);
 }
@@ -186,7 +199,8 @@ TEST_CASE("events: a wrong method says which are right") {
 
 TEST_CASE("events: an idempotency key makes a scope of the key, and a digest of the body") {
   asking at;
-  const auto send = [&](const std::string& key, const std::string& body, const std::string& target) {
+  const auto send = [&](const std::string& key, const std::string& body,
+                        const std::string& target) {
     at.ask("POST", target, body, {{"Content-Type", "application/json"}, {"Idempotency-Key", key}});
     REQUIRE(at.node.submits.back().once);
     return *at.node.submits.back().once;
@@ -240,7 +254,8 @@ TEST_CASE("events: who waits gets the run when it ended, with its output as it w
   CHECK(!got->answer);
   at.node.submits[0].tell(ended_of(at.node));
   CHECK(got->status() == 200);
-  CHECK(got->answer->body.find(R"("output":{"ok":true,"big":12345678901234567890})") != std::string::npos);
+  CHECK(got->answer->body.find(R"("output":{"ok":true,"big":12345678901234567890})") !=
+        std::string::npos);
   const auto run = got->body();
   CHECK(run["kind"] == "run");
   CHECK(run["status"] == "completed");
@@ -297,16 +312,17 @@ TEST_CASE("events: a wait that is no duration, or too long, is refused") {
 TEST_CASE("events: the client's request id and trace come back") {
   asking at;
   const std::string trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-  const auto got = at.ask("POST", path, R"({"data":1})", {{"Content-Type", "application/json"},
-                                                          {"X-Request-Id", "mine-1"},
-                                                          {"traceparent", trace}});
+  const auto got = at.ask(
+    "POST", path, R"({"data":1})",
+    {{"Content-Type", "application/json"}, {"X-Request-Id", "mine-1"}, {"traceparent", trace}});
   CHECK(delivered(at).event.traceparent == trace);
   at.node.submits[0].tell(accepted_of(at.node));
   CHECK(got->header("X-Request-Id") == "mine-1");
   CHECK(got->header("traceparent") == trace);
-  const auto other = at.ask("POST", path, R"({"data":1})", {{"Content-Type", "application/json"},
-                                                            {"X-Request-Id", "not mine"},
-                                                            {"traceparent", "00-0-0-0"}});
+  const auto other = at.ask("POST", path, R"({"data":1})",
+                            {{"Content-Type", "application/json"},
+                             {"X-Request-Id", "not mine"},
+                             {"traceparent", "00-0-0-0"}});
   at.node.submits[1].tell(accepted_of(at.node));
   CHECK(other->header("X-Request-Id").starts_with("req_"));
   CHECK(other->header("traceparent").empty());

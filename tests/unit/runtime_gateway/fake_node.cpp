@@ -12,9 +12,7 @@
 
 namespace holdfast::testing {
 
-fake_node::fake_node() {
-  define("support");
-}
+fake_node::fake_node() { define("support"); }
 
 void fake_node::submit(agent_name to, command cmd, std::optional<idempotency> once, bool until_end,
                        answer_function tell) {
@@ -23,15 +21,18 @@ void fake_node::submit(agent_name to, command cmd, std::optional<idempotency> on
     submits.back().tell(at_once(submits.back()));
 }
 
-void fake_node::route(event e, std::string verified, std::optional<idempotency> once, answer_function tell) {
+void fake_node::route(event e, std::string verified, std::optional<idempotency> once,
+                      answer_function tell) {
   routes.push_back({std::move(e), std::move(verified), std::move(once), std::move(tell)});
 }
 
-void fake_node::fork(agent_name from, seq_no at, std::string to_key, std::string, answer_function tell) {
+void fake_node::fork(agent_name from, seq_no at, std::string to_key, std::string,
+                     answer_function tell) {
   forks.push_back({std::move(from), at, std::move(to_key), std::move(tell)});
 }
 
-void fake_node::apply(std::vector<definition_change_request> wanted, bool dry_run, std::string, answer_function tell) {
+void fake_node::apply(std::vector<definition_change_request> wanted, bool dry_run, std::string,
+                      answer_function tell) {
   applies.push_back({std::move(wanted), dry_run, std::move(tell)});
 }
 
@@ -39,7 +40,9 @@ void fake_node::settle_dead_letter(event_id id, bool redrive, std::string, answe
   settles.push_back({id, redrive, std::move(tell)});
 }
 
-std::uint64_t fake_node::subscribe(agent_name to, std::function<void(std::shared_ptr<const turn_record>)> on_record) {
+std::uint64_t
+fake_node::subscribe(agent_name to,
+                     std::function<void(std::shared_ptr<const turn_record>)> on_record) {
   const std::lock_guard lock{listeners_mutex_};
   listeners_.push_back({next_listener_, std::move(to), std::move(on_record)});
   return next_listener_++;
@@ -60,7 +63,8 @@ agent_state fake_node::state_of(const agent_name& name) const {
   return fresh;
 }
 
-std::shared_ptr<const turn_record> fake_node::write(const agent_name& name, std::vector<fact> facts) {
+std::shared_ptr<const turn_record> fake_node::write(const agent_name& name,
+                                                    std::vector<fact> facts) {
   turn_record record;
   record.at = clock;
   record.agent = name;
@@ -103,7 +107,8 @@ void fake_node::commit_to(group_id group, std::vector<fact> facts) {
 void fake_node::define(const std::string& type, std::uint32_t versions) {
   auto& history = known->agents[type];
   for (std::uint32_t version = 1; version <= versions; ++version) {
-    const std::string content = R"({"behaviour":"native","description":"d","kind":"agent","type":")" + type + "\"}";
+    const std::string content =
+      R"({"behaviour":"native","description":"d","kind":"agent","type":")" + type + "\"}";
     history.versions[version] = {"agent", type, version, content, "local"};
     history.applied_at[version] = test_time + version;
     history.current = version;
@@ -127,14 +132,16 @@ void fake_node::define_hook(const std::string& canonical_json) {
 }
 
 event_id event_no(const fake_node& node, const agent_name& name, std::uint64_t number) {
-  return event_id{make_id(test_time + static_cast<time_us>(number), node.group(name), hash_of(name), number)};
+  return event_id{
+    make_id(test_time + static_cast<time_us>(number), node.group(name), hash_of(name), number)};
 }
 
 run_id run_no(const fake_node& node, const agent_name& name, std::uint64_t number) {
   return run_id{event_no(node, name, number).id};
 }
 
-event_received received(const fake_node& node, const agent_name& name, std::uint64_t number, std::string data) {
+event_received received(const fake_node& node, const agent_name& name, std::uint64_t number,
+                        std::string data) {
   event_received out;
   out.mailbox_no = node.state_of(name).mailbox_next;
   out.id = event_no(node, name, number);
@@ -145,7 +152,8 @@ event_received received(const fake_node& node, const agent_name& name, std::uint
   return out;
 }
 
-run_started started(const fake_node& node, const agent_name& name, std::uint64_t number, seq_no event_seq) {
+run_started started(const fake_node& node, const agent_name& name, std::uint64_t number,
+                    seq_no event_seq) {
   run_started out;
   out.run = run_no(node, name, number);
   out.version = 1;

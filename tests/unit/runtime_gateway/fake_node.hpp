@@ -1,6 +1,6 @@
 #pragma once
-// A node without threads: it notes what the gateway asks for and answers when told to. What is committed goes through the
-// real state machine into a store in memory.
+// A node without threads: it notes what the gateway asks for and answers when told to. What is
+// committed goes through the real state machine into a store in memory.
 
 #include <mutex>
 #include <string>
@@ -89,19 +89,26 @@ public:
   // ---- backend
   void submit(agent_name to, command cmd, std::optional<idempotency> once, bool until_end,
               answer_function tell) override;
-  void route(event e, std::string verified, std::optional<idempotency> once, answer_function tell) override;
-  void fork(agent_name from, seq_no at, std::string to_key, std::string by, answer_function tell) override;
-  void apply(std::vector<definition_change_request> wanted, bool dry_run, std::string by, answer_function tell) override;
+  void route(event e, std::string verified, std::optional<idempotency> once,
+             answer_function tell) override;
+  void fork(agent_name from, seq_no at, std::string to_key, std::string by,
+            answer_function tell) override;
+  void apply(std::vector<definition_change_request> wanted, bool dry_run, std::string by,
+             answer_function tell) override;
   void settle_dead_letter(event_id id, bool redrive, std::string by, answer_function tell) override;
   void wait_for(agent_name, run_id, answer_function) override {}
   std::shared_ptr<const catalog> definitions() const override { return known; }
   const reader& records() const override { return disk; }
   std::uint16_t partitions() const override { return partitions_count; }
   node_status status() const override { return now_status; }
-  std::vector<metric_value> metrics() const override { return {{"holdfast_log_records_total", {}, 7}}; }
+  std::vector<metric_value> metrics() const override {
+    return {{"holdfast_log_records_total", {}, 7}};
+  }
   time_us now() const override { return clock; }
   bool has_native(std::string_view type) const override { return type == "echo"; }
-  std::uint64_t subscribe(agent_name to, std::function<void(std::shared_ptr<const turn_record>)> on_record) override;
+  std::uint64_t
+  subscribe(agent_name to,
+            std::function<void(std::shared_ptr<const turn_record>)> on_record) override;
   void unsubscribe(std::uint64_t subscription) override;
 
 private:
@@ -126,6 +133,7 @@ run_id run_no(const fake_node& node, const agent_name& name, std::uint64_t numbe
 event_received received(const fake_node& node, const agent_name& name, std::uint64_t number,
                         std::string data = R"({"n":1})");
 /// The run of the event of that number begins. `event_seq` is where its `event_received` is.
-run_started started(const fake_node& node, const agent_name& name, std::uint64_t number, seq_no event_seq);
+run_started started(const fake_node& node, const agent_name& name, std::uint64_t number,
+                    seq_no event_seq);
 
 }  // namespace holdfast::testing

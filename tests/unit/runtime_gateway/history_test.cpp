@@ -17,8 +17,9 @@ void run_once(fake_node& node, std::uint64_t number) {
   model.model = "primary";
   model.term = 1;
   model.request_digest = digest_of({"request"});
-  node.commit(one, {started(node, one, number, seq), message_appended{node.state_of(one).message_next, {}}, model,
-                    budget_reserved{base, 100, 5}});
+  node.commit(
+    one, {started(node, one, number, seq), message_appended{node.state_of(one).message_next, {}},
+          model, budget_reserved{base, 100, 5}});
   node.commit(one, {text_streamed{base, 1, 0, "hel"}});
   model_completed reply;
   reply.effect_no = base;
@@ -35,12 +36,15 @@ void run_once(fake_node& node, std::uint64_t number) {
   tool.term = 1;
   tool.request_digest = digest_of({"tool"});
   node.commit(one, {budget_settled{base, 0, 0}, reply, tool});
-  node.commit(one, {effect_failed{base + 1, 1, {"http_503", "busy", base + 1, true}, false, "refund"},
-                    timer_set{number, timer_kind::retry, test_time + 1'000, {}, run_no(node, one, number), base + 1},
-                    effect_retry_scheduled{base + 1, 2, number, test_time + 1'000}});
+  node.commit(
+    one, {effect_failed{base + 1, 1, {"http_503", "busy", base + 1, true}, false, "refund"},
+          timer_set{
+            number, timer_kind::retry, test_time + 1'000, {}, run_no(node, one, number), base + 1},
+          effect_retry_scheduled{base + 1, 2, number, test_time + 1'000}});
   node.commit(one, {timer_fired{number, timer_kind::retry, {}}, effect_started{base + 1, 2, 1}});
-  node.commit(one, {tool_completed{base + 1, 2, "refund", R"({"done":true})"},
-                    state_changed{R"({"seen":1})"}, run_completed{run_no(node, one, number), "\"ok\""}});
+  node.commit(
+    one, {tool_completed{base + 1, 2, "refund", R"({"done":true})"}, state_changed{R"({"seen":1})"},
+          run_completed{run_no(node, one, number), "\"ok\""}});
 }
 
 std::vector<std::string> kinds(const json& items) {
@@ -57,9 +61,10 @@ TEST_CASE("history: facts are shown under the contract's kinds, in order, with t
   run_once(at.node, 1);
   const auto items = at.ask("GET", path)->body()["items"];
   CHECK(kinds(items) == std::vector<std::string>{
-          "event_received", "run_started", "model_requested", "budget_reserved", "budget_settled", "model_completed",
-          "tool_requested", "effect_failed", "timer_set", "effect_retry_scheduled", "timer_fired", "effect_started",
-          "tool_completed", "state_changed", "run_completed"});
+                          "event_received", "run_started", "model_requested", "budget_reserved",
+                          "budget_settled", "model_completed", "tool_requested", "effect_failed",
+                          "timer_set", "effect_retry_scheduled", "timer_fired", "effect_started",
+                          "tool_completed", "state_changed", "run_completed"});
   seq_no last = 0;
   for (const auto& item : items) {
     CHECK(item["seq"].get<seq_no>() > last);
@@ -69,7 +74,8 @@ TEST_CASE("history: facts are shown under the contract's kinds, in order, with t
   }
 }
 
-TEST_CASE("history: effects carry number, key, class, attempt and digest, whichever fact tells of them") {
+TEST_CASE(
+  "history: effects carry number, key, class, attempt and digest, whichever fact tells of them") {
   asking at;
   run_once(at.node, 1);
   const auto items = at.ask("GET", path)->body()["items"];
@@ -80,7 +86,8 @@ TEST_CASE("history: effects carry number, key, class, attempt and digest, whiche
     return json{};
   };
   const effect_id tool{run_no(at.node, one, 1), 2};
-  for (const auto* kind : {"tool_requested", "effect_failed", "effect_retry_scheduled", "effect_started", "tool_completed"}) {
+  for (const auto* kind : {"tool_requested", "effect_failed", "effect_retry_scheduled",
+                           "effect_started", "tool_completed"}) {
     CAPTURE(kind);
     const auto data = find(kind);
     CHECK(data["effect_no"] == 2);
@@ -100,7 +107,8 @@ TEST_CASE("history: effects carry number, key, class, attempt and digest, whiche
   CHECK(find("run_completed")["output"] == "ok");
 }
 
-TEST_CASE("history: pages put together are the whole, and a page that begins in a run knows its effects") {
+TEST_CASE(
+  "history: pages put together are the whole, and a page that begins in a run knows its effects") {
   asking at;
   run_once(at.node, 1);
   run_once(at.node, 2);
@@ -109,8 +117,9 @@ TEST_CASE("history: pages put together are the whole, and a page that begins in 
     json put_together = json::array();
     std::string cursor;
     do {
-      const auto page =
-        at.ask("GET", path + "?limit=" + std::to_string(limit) + (cursor.empty() ? "" : "&cursor=" + cursor))->body();
+      const auto page = at.ask("GET", path + "?limit=" + std::to_string(limit) +
+                                        (cursor.empty() ? "" : "&cursor=" + cursor))
+                          ->body();
       for (const auto& item : page["items"])
         put_together.push_back(item);
       cursor = page["next"].is_null() ? "" : page["next"].get<std::string>();
@@ -167,6 +176,8 @@ TEST_CASE("history: what cannot be asked for is refused") {
   check_refused(at, at.ask("GET", path + "?from=x"), 400, "malformed");
   check_refused(at, at.ask("GET", path + "?run=x"), 400, "malformed");
   check_refused(at, at.ask("GET", path + "?limit=0"), 400, "malformed");
-  check_refused(at, at.ask("GET", path + "?run=" + to_string(run_no(at.node, one, 77))), 404, "not_found");
-  check_refused(at, at.ask("GET", path + "?run=" + to_string(run_no(at.node, other, 5))), 404, "not_found");
+  check_refused(at, at.ask("GET", path + "?run=" + to_string(run_no(at.node, one, 77))), 404,
+                "not_found");
+  check_refused(at, at.ask("GET", path + "?run=" + to_string(run_no(at.node, other, 5))), 404,
+                "not_found");
 }

@@ -38,7 +38,8 @@ const std::string signed_hook =
 
 std::string seconds(time_us at) { return std::to_string(at / 1'000'000); }
 
-net::header_list signed_headers(const std::string& secret, time_us at, const std::string& text = body) {
+net::header_list signed_headers(const std::string& secret, time_us at,
+                                const std::string& text = body) {
   return {{"X-Time", seconds(at)},
           {"X-Sig", "sha256=" + hex(hmac_digest("sha256", secret, seconds(at) + "." + text))}};
 }
@@ -67,7 +68,8 @@ TEST_CASE("hooks: one without a check takes any JSON under the defaults") {
 TEST_CASE("hooks: a signed delivery is mapped by jq and marked as verified") {
   asking at{with_secrets()};
   at.node.define_hook(signed_hook);
-  const auto got = at.ask("POST", "/v1/hooks/shop", body, signed_headers("s3cret", test_time - 10'000'000));
+  const auto got =
+    at.ask("POST", "/v1/hooks/shop", body, signed_headers("s3cret", test_time - 10'000'000));
   REQUIRE(at.node.routes.size() == 1);
   CHECK(at.node.routes[0].what.type == "shop.paid");
   CHECK(at.node.routes[0].what.id == "d1");
@@ -91,11 +93,13 @@ TEST_CASE("hooks: a delivery that came before answers 200 and says so") {
   CHECK(got->header("Idempotent-Replayed") == "true");
 }
 
-TEST_CASE("hooks: an event with the same source and id, sent by a client, is not the delivery's repeat") {
+TEST_CASE(
+  "hooks: an event with the same source and id, sent by a client, is not the delivery's repeat") {
   asking at;
   at.node.define_hook(R"({"kind":"hook","source":"plain","preset":"none","id":".id"})");
   at.ask("POST", "/v1/hooks/plain", R"({"id":"x"})");
-  at.ask("POST", "/v1/events", R"({"specversion":"1.0","id":"x","source":"plain","type":"plain.received"})",
+  at.ask("POST", "/v1/events",
+         R"({"specversion":"1.0","id":"x","source":"plain","type":"plain.received"})",
          {{"Content-Type", "application/cloudevents+json"}});
   REQUIRE(at.node.routes.size() == 2);
   CHECK(at.node.routes[0].once->scope != at.node.routes[1].once->scope);
@@ -104,7 +108,8 @@ TEST_CASE("hooks: an event with the same source and id, sent by a client, is not
 TEST_CASE("hooks: what is not signed rightly is refused and reaches nobody") {
   asking at{with_secrets()};
   at.node.define_hook(signed_hook);
-  const auto refused = [&](net::header_list headers, const std::string& code, const std::string& text = body) {
+  const auto refused = [&](net::header_list headers, const std::string& code,
+                           const std::string& text = body) {
     const auto got = at.ask("POST", "/v1/hooks/shop", text, std::move(headers));
     check_refused(at, got, 401, code);
     CHECK(got->answer->body.find("s3cret") == std::string::npos);
@@ -129,19 +134,24 @@ TEST_CASE("hooks: a signed timestamp that is none is a bad signature") {
   asking at{with_secrets()};
   at.node.define_hook(signed_hook);
   for (const std::string stamp : {"soon", "-5", "99999999999999999999", "1e9"})
-    check_refused(at,
-                  at.ask("POST", "/v1/hooks/shop", body,
-                         {{"X-Time", stamp}, {"X-Sig", "sha256=" + hex(hmac_digest("sha256", "s3cret", stamp + "." + body))}}),
-                  401, "bad_signature");
+    check_refused(
+      at,
+      at.ask("POST", "/v1/hooks/shop", body,
+             {{"X-Time", stamp},
+              {"X-Sig", "sha256=" + hex(hmac_digest("sha256", "s3cret", stamp + "." + body))}}),
+      401, "bad_signature");
 }
 
 TEST_CASE("hooks: a body that is no JSON, or that jq cannot map, is malformed") {
   asking at;
-  at.node.define_hook(R"({"kind":"hook","source":"plain","preset":"none","type":".type","id":".id"})");
-  for (const std::string text : {"", "a=b", "{", R"({"type":null,"id":"x"})", R"({"type":{},"id":"x"})",
-                                 R"({"type":"t","id":""})", R"({"type":"t"})", R"([1])"})
+  at.node.define_hook(
+    R"({"kind":"hook","source":"plain","preset":"none","type":".type","id":".id"})");
+  for (const std::string text :
+       {"", "a=b", "{", R"({"type":null,"id":"x"})", R"({"type":{},"id":"x"})",
+        R"({"type":"t","id":""})", R"({"type":"t"})", R"([1])"})
     check_refused(at, at.ask("POST", "/v1/hooks/plain", text), 400, "malformed");
-  check_refused(at, at.ask("POST", "/v1/hooks/plain", std::string(70, '[') + std::string(70, ']')), 400, "too_deep");
+  check_refused(at, at.ask("POST", "/v1/hooks/plain", std::string(70, '[') + std::string(70, ']')),
+                400, "too_deep");
   at.ask("POST", "/v1/hooks/plain", R"({"type":"t","id":17})");
   CHECK(at.node.routes[0].what.id == "17");
 }
@@ -155,7 +165,8 @@ TEST_CASE("hooks: an unknown source is not found") {
 TEST_CASE("hooks: a hook whose secrets cannot be read takes nothing") {
   asking at;
   at.node.define_hook(signed_hook);
-  check_refused(at, at.ask("POST", "/v1/hooks/shop", body, signed_headers("s3cret", test_time)), 503, "no_quorum");
+  check_refused(at, at.ask("POST", "/v1/hooks/shop", body, signed_headers("s3cret", test_time)),
+                503, "no_quorum");
 }
 
 TEST_CASE("hooks: a test says what would happen and stores nothing") {
@@ -179,10 +190,12 @@ TEST_CASE("hooks: the list names what is taken, without secrets") {
 }
 
 TEST_CASE("signature: each algorithm and encoding checks, with RFC 4231 and RFC 2202 digests") {
-  CHECK(hex(hmac_digest("sha256", "Jefe", "what do ya want for nothing?"))
-        == "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
-  CHECK(hex(hmac_digest("sha1", "Jefe", "what do ya want for nothing?")) == "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
-  CHECK(hex(hmac_digest("sha512", "Jefe", "what do ya want for nothing?")).starts_with("164b7a7bfcf819e2e395fbe73b56e0a3"));
+  CHECK(hex(hmac_digest("sha256", "Jefe", "what do ya want for nothing?")) ==
+        "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+  CHECK(hex(hmac_digest("sha1", "Jefe", "what do ya want for nothing?")) ==
+        "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
+  CHECK(hex(hmac_digest("sha512", "Jefe", "what do ya want for nothing?"))
+          .starts_with("164b7a7bfcf819e2e395fbe73b56e0a3"));
   CHECK(hmac_digest("md5", "Jefe", "x").empty());
   for (const std::string algorithm : {"sha1", "sha256", "sha512"})
     for (const std::string encoding : {"hex", "base64"}) {
@@ -205,7 +218,9 @@ TEST_CASE("signature: a body that looks like a template is not one") {
   how.content_template = "{body}{timestamp}{x}{";
   const std::string stamp = seconds(test_time);
   const auto request = net::http_request::make(
-    "POST", "/", {{"T", stamp}, {"X-Signature", hex(hmac_digest("sha256", "k", "{timestamp}" + stamp + "{x}{"))}},
+    "POST", "/",
+    {{"T", stamp},
+     {"X-Signature", hex(hmac_digest("sha256", "k", "{timestamp}" + stamp + "{x}{"))}},
     "{timestamp}");
   CHECK(check_signature(how, {"k"}, request, test_time));
 }
@@ -213,9 +228,10 @@ TEST_CASE("signature: a body that looks like a template is not one") {
 TEST_CASE("signature: timestamps may be milliseconds or RFC 3339") {
   hmac_definition how;
   how.timestamp_header = "T";
-  for (const auto& stamp : {std::to_string(test_time / 1'000), std::string{"2026-09-21T16:13:25+02:00"}}) {
-    const auto request =
-      net::http_request::make("POST", "/", {{"T", stamp}, {"X-Signature", hex(hmac_digest("sha256", "k", "b"))}}, "b");
+  for (const auto& stamp :
+       {std::to_string(test_time / 1'000), std::string{"2026-09-21T16:13:25+02:00"}}) {
+    const auto request = net::http_request::make(
+      "POST", "/", {{"T", stamp}, {"X-Signature", hex(hmac_digest("sha256", "k", "b"))}}, "b");
     CHECK(check_signature(how, {"k"}, request, test_time));
     const auto late = check_signature(how, {"k"}, request, test_time + 600'000'000);
     REQUIRE(!late);

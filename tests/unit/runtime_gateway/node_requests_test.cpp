@@ -39,8 +39,9 @@ TEST_CASE("node: it lives, and is ready when it says so") {
 
 TEST_CASE("node: paths that are nowhere are not found, whatever they look like") {
   asking at;
-  for (const auto* path : {"/", "", "*", "/v1", "/v1/", "//", "/v1/agents/a/b/c/d/e/f/g/h/i/j", "/healthz/", "/HEALTHZ",
-                           "/v1/agents/%2e%2e/%2e%2e/%2e%2e", "/v1%2Fagents", "/?x", "/v1/agents/a"})
+  for (const auto* path :
+       {"/", "", "*", "/v1", "/v1/", "//", "/v1/agents/a/b/c/d/e/f/g/h/i/j", "/healthz/",
+        "/HEALTHZ", "/v1/agents/%2e%2e/%2e%2e/%2e%2e", "/v1%2Fagents", "/?x", "/v1/agents/a"})
     check_refused(at, at.ask("GET", path), 404, "not_found");
 }
 
@@ -52,11 +53,22 @@ TEST_CASE("node: HEAD is served as GET") {
 
 TEST_CASE("node: what a later release delivers is refused by name") {
   asking at;
-  for (const auto& [method, path] : std::vector<std::pair<std::string, std::string>>{
-         {"GET", "/v1/approvals"}, {"POST", "/v1/approvals/apr_1"}, {"GET", "/v1/schedules"}, {"POST", "/v1/schedules/a/pause"},
-         {"GET", "/v1/budgets"}, {"POST", "/v1/kill-switch"}, {"DELETE", "/v1/kill-switch/x"}, {"GET", "/v1/audit"},
-         {"GET", "/v1/nodes"}, {"POST", "/v1/nodes/n1/drain"}, {"GET", "/v1/cluster"}, {"GET", "/console/"},
-         {"POST", "/v1/types/support/rollout"}, {"GET", "/v1/agents/support/a/socket"}, {"POST", "/v1/events/evt_1/replay"}}) {
+  for (const auto& [method, path] :
+       std::vector<std::pair<std::string, std::string>>{{"GET", "/v1/approvals"},
+                                                        {"POST", "/v1/approvals/apr_1"},
+                                                        {"GET", "/v1/schedules"},
+                                                        {"POST", "/v1/schedules/a/pause"},
+                                                        {"GET", "/v1/budgets"},
+                                                        {"POST", "/v1/kill-switch"},
+                                                        {"DELETE", "/v1/kill-switch/x"},
+                                                        {"GET", "/v1/audit"},
+                                                        {"GET", "/v1/nodes"},
+                                                        {"POST", "/v1/nodes/n1/drain"},
+                                                        {"GET", "/v1/cluster"},
+                                                        {"GET", "/console/"},
+                                                        {"POST", "/v1/types/support/rollout"},
+                                                        {"GET", "/v1/agents/support/a/socket"},
+                                                        {"POST", "/v1/events/evt_1/replay"}}) {
     CAPTURE(path);
     const auto got = at.ask(method, path);
     check_refused(at, got, 422, "not_available");
@@ -65,10 +77,16 @@ TEST_CASE("node: what a later release delivers is refused by name") {
 }
 
 TEST_CASE("node: the server's own refusals are problems too") {
-  for (const auto& [number, reason, code] : std::vector<std::tuple<unsigned, std::string, std::string>>{
-         {400, "malformed", "malformed"}, {413, "body_too_large", "too_large"}, {414, "target_too_long", "too_large"},
-         {431, "header_too_large", "too_large"}, {503, "too_many_connections", "overloaded"},
-         {503, "buffers_full", "overloaded"}, {500, "abandoned", "internal"}, {408, "body_timeout", "malformed"}}) {
+  for (const auto& [number, reason, code] :
+       std::vector<std::tuple<unsigned, std::string, std::string>>{
+         {400, "malformed", "malformed"},
+         {413, "body_too_large", "too_large"},
+         {414, "target_too_long", "too_large"},
+         {431, "header_too_large", "too_large"},
+         {503, "too_many_connections", "overloaded"},
+         {503, "buffers_full", "overloaded"},
+         {500, "abandoned", "internal"},
+         {408, "body_timeout", "malformed"}}) {
     const auto response = gateway::refusal(number, reason);
     CHECK(response.status == number);
     CHECK(response.content_type == "application/problem+json");
@@ -85,16 +103,17 @@ TEST_CASE("node: metrics stand under their help and type, once") {
                                   {"holdfast_x", R"({a="1"})", 0.5},
                                   {"holdfast_http_streams", {}, 2},
                                   {"holdfast_x", R"({a="2"})", 1e18}});
-  CHECK(text == "# HELP holdfast_http_streams Event streams that are open\n"
-                "# TYPE holdfast_http_streams gauge\n"
-                "holdfast_http_streams 2\n"
-                "# HELP holdfast_log_records_total Turn records committed since start\n"
-                "# TYPE holdfast_log_records_total counter\n"
-                "holdfast_log_records_total 7\n"
-                "# HELP holdfast_x Not described\n"
-                "# TYPE holdfast_x gauge\n"
-                "holdfast_x{a=\"1\"} 0.5\n"
-                "holdfast_x{a=\"2\"} 1e+18\n");
+  CHECK(text ==
+        "# HELP holdfast_http_streams Event streams that are open\n"
+        "# TYPE holdfast_http_streams gauge\n"
+        "holdfast_http_streams 2\n"
+        "# HELP holdfast_log_records_total Turn records committed since start\n"
+        "# TYPE holdfast_log_records_total counter\n"
+        "holdfast_log_records_total 7\n"
+        "# HELP holdfast_x Not described\n"
+        "# TYPE holdfast_x gauge\n"
+        "holdfast_x{a=\"1\"} 0.5\n"
+        "holdfast_x{a=\"2\"} 1e+18\n");
   asking at;
   const auto got = at.ask("GET", "/metrics");
   CHECK(got->answer->content_type.starts_with("text/plain; version=0.0.4"));
@@ -122,11 +141,13 @@ TEST_CASE("openapi: every route is described, once, and every reference is there
     CHECK(operations.insert(operation["operationId"]).second);
     CHECK(tags.contains(operation["tags"][0]));
     CHECK(!operation["summary"].get<std::string>().empty());
-    for (auto open = row.path.find('{'); open != std::string_view::npos; open = row.path.find('{', open + 1)) {
+    for (auto open = row.path.find('{'); open != std::string_view::npos;
+         open = row.path.find('{', open + 1)) {
       const std::string name{row.path.substr(open + 1, row.path.find('}', open) - open - 1)};
       bool described = false;
       for (const auto& parameter : operation["parameters"])
-        described = described || (parameter["name"] == name && parameter["in"] == "path" && parameter["required"] == true);
+        described = described || (parameter["name"] == name && parameter["in"] == "path" &&
+                                  parameter["required"] == true);
       CHECK(described);
     }
   }
@@ -149,7 +170,8 @@ TEST_CASE("api: every route leads to its own row") {
   for (std::size_t i = 0; i < calls.size(); ++i)
     routes.add(calls[i].method, calls[i].path, i);
   for (std::size_t i = 0; i < calls.size(); ++i) {
-    const auto found = routes.match(calls[i].method == "*" ? "DELETE" : calls[i].method, filled(calls[i].path));
+    const auto found =
+      routes.match(calls[i].method == "*" ? "DELETE" : calls[i].method, filled(calls[i].path));
     CAPTURE(calls[i].path);
     CHECK(found.what == router::outcome::kind::found);
     const bool same = calls[found.number].serve == calls[i].serve;

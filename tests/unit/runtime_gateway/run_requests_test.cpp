@@ -37,7 +37,8 @@ TEST_CASE("runs: one that completed has its output as it was written") {
 
 TEST_CASE("runs: one that failed says why") {
   asking at;
-  run_to_end(at.node, one, 1, run_failed{run_no(at.node, one, 1), {"limit_exceeded", "too many steps", 4, true}});
+  run_to_end(at.node, one, 1,
+             run_failed{run_no(at.node, one, 1), {"limit_exceeded", "too many steps", 4, true}});
   const auto run = at.ask("GET", path_of(at.node, one, 1))->body();
   CHECK(run["status"] == "failed");
   CHECK(run["output"].is_null());
@@ -47,7 +48,8 @@ TEST_CASE("runs: one that failed says why") {
                              {"retryable", true}});
 }
 
-TEST_CASE("runs: one that is open shows its present state, one that waits in the mailbox is queued") {
+TEST_CASE(
+  "runs: one that is open shows its present state, one that waits in the mailbox is queued") {
   asking at;
   const auto seq = at.node.commit(one, {received(at.node, one, 1)});
   tool_requested asked;
@@ -71,9 +73,10 @@ TEST_CASE("runs: one that is open shows its present state, one that waits in the
 
 TEST_CASE("runs: ids that are none, or name nothing, are not found") {
   asking at;
-  for (const auto& id : {std::string{"x"}, std::string{"run_"}, std::string{"run_%00"}, to_string(run_no(at.node, one, 1)),
-                         to_string(event_no(at.node, one, 1)), to_string(run_id{make_id(1, 999, 1, 1)}),
-                         to_string(run_id{make_id(1, 0, 1, 1)})}) {
+  for (const auto& id :
+       {std::string{"x"}, std::string{"run_"}, std::string{"run_%00"},
+        to_string(run_no(at.node, one, 1)), to_string(event_no(at.node, one, 1)),
+        to_string(run_id{make_id(1, 999, 1, 1)}), to_string(run_id{make_id(1, 0, 1, 1)})}) {
     CAPTURE(id);
     check_refused(at, at.ask("GET", "/v1/runs/" + id), 404, "not_found");
     check_refused(at, at.ask("GET", "/v1/runs/" + id + "/history"), 404, "not_found");
@@ -92,7 +95,8 @@ TEST_CASE("runs: a list is newest first over all partitions, page by page") {
   }
   std::reverse(ids.begin(), ids.end());
   const auto first = at.ask("GET", "/v1/runs?limit=4")->body();
-  const auto second = at.ask("GET", "/v1/runs?limit=5&cursor=" + first["next"].get<std::string>())->body();
+  const auto second =
+    at.ask("GET", "/v1/runs?limit=5&cursor=" + first["next"].get<std::string>())->body();
   std::vector<std::string> seen;
   for (const auto& page : {first, second})
     for (const auto& item : page["items"])
@@ -100,7 +104,8 @@ TEST_CASE("runs: a list is newest first over all partitions, page by page") {
   CHECK(seen == ids);
   CHECK(second["next"].is_null());
   CHECK(at.ask("GET", "/v1/runs?agent=support/k1")->body()["items"].size() == 3);
-  CHECK(at.ask("GET", "/v1/runs?agent=support%2Fk1&limit=2")->body()["items"][0]["run_id"] == ids[2]);
+  CHECK(at.ask("GET", "/v1/runs?agent=support%2Fk1&limit=2")->body()["items"][0]["run_id"] ==
+        ids[2]);
 }
 
 TEST_CASE("runs: a list is narrowed by status") {

@@ -1,11 +1,11 @@
 #include "tests/unit/runtime_gateway/asking.hpp"
 
 #include <map>
-#include <random>
 #include <thread>
 
 #include "persistence/keys.hpp"
 #include "runtime/gateway/stream_renderer.hpp"
+#include "tests/unit/runtime_gateway/random_life.hpp"
 
 using namespace holdfast;
 using namespace holdfast::testing;
@@ -24,8 +24,9 @@ struct seen_event {
 std::vector<seen_event> events_of(const std::string& text) {
   std::vector<seen_event> out;
   net::sse_parser parser;
-  const auto failed = parser.feed(
-    text, [&](const net::sse_event& event) { out.push_back({event.id, event.type, json::parse(event.data)}); });
+  const auto failed = parser.feed(text, [&](const net::sse_event& event) {
+    out.push_back({event.id, event.type, json::parse(event.data)});
+  });
   REQUIRE(failed == net::sse_failure::none);
   return out;
 }
@@ -36,163 +37,6 @@ std::vector<std::string> types_of(const std::vector<seen_event>& events) {
     out.push_back(event.type);
   return out;
 }
-
-/// Makes an agent live through runs, one commit at a time, by chance but always the same for one seed.
-class random_life {
-public:
-  random_life(fake_node& node, unsigned seed) : node_(node), chance_(seed) {}
-
-  void step() {
-    node_.clock += static_cast<time_us>(pick(3'000));
-    if (run_ == 0) {
-      begin();
-      return;
-    }
-    if (model_ != 0)
-      model_step();
-    else if (tool_ != 0)
-      tool_step();
-    else
-      next_call();
-  }
-
-private:
-  std::size_t pick(std::size_t below) { return chance_() % below; }
-
-  std::vector<fact> start_call() {
-    const auto state = node_.state_of(one);
-    const auto no = state.effect_next;
-    ++step_no_;
-    if (pick(2) == 0) {
-      model_requested asked;
-      asked.effect_no = no;
-      asked.step = step_no_;
-      asked.model = "primary";
-      asked.term = 1;
-      model_ = no;
-      attempt_ = 1;
-      offset_ = 0;
-      return {message_appended{state.message_next, {}}, asked};
-    }
-    tool_requested asked;
-    asked.effect_no = no;
-    asked.step = step_no_;
-    asked.tool = "t";
-    asked.kind = pick(3) == 0 ? effect_kind::agent : effect_kind::tool;
-    asked.cls = effect_class::write;
-    asked.input = "{}";
-    asked.term = 1;
-    tool_ = no;
-    unknown_ = false;
-    return {asked};
-  }
-
-  void begin() {
-    run_ = ++runs_;
-    step_no_ = 0;
-    if (pick(2) == 0) {  // in two records
-      const auto seq = node_.commit(one, {received(node_, one, run_)});
-      auto facts = start_call();
-      facts.insert(facts.begin(), started(node_, one, run_, seq));
-      node_.commit(one, std::move(facts));
-    } else {
-      const auto seq = node_.state_of(one).seq + 1;
-      auto facts = start_call();
-      facts.insert(facts.begin(), started(node_, one, run_, seq));
-      facts.insert(facts.begin(), received(node_, one, run_));
-      facts.push_back(text_emitted{run_no(node_, one, run_), 0, "hi"});
-      node_.commit(one, std::move(facts));
-    }
-  }
-
-  void model_step() {
-    switch (pick(8)) {
-      case 0: {  // lost, and started again
-        node_.commit(one, {effect_failed{model_, attempt_, {"reset", "r", model_, true}, false, "primary"},
-                           timer_set{++timer_, timer_kind::retry, node_.clock + 10, {}, run_no(node_, one, run_), model_},
-                           effect_retry_scheduled{model_, attempt_ + 1, timer_, node_.clock + 10}});
-        ++attempt_;
-        node_.commit(one, {timer_fired{timer_, timer_kind::retry, {}}, effect_started{model_, attempt_, 1}});
-        offset_ = 0;
-        return;
-      }
-      case 1: {
-        model_completed done;
-        done.effect_no = model_;
-        done.attempt = attempt_;
-        done.used.output_tokens = 1 + pick(9);
-        model_ = 0;
-        auto facts = pick(2) == 0 ? std::vector<fact>{} : start_call();
-        facts.insert(facts.begin(), done);
-        if (facts.size() == 1)
-          end(std::move(facts));
-        else
-          node_.commit(one, std::move(facts));
-        return;
-      }
-      default: {
-        const std::string text(1 + pick(5), 'x');
-        node_.commit(one, {text_streamed{model_, attempt_, offset_, text}});
-        offset_ += text.size();
-      }
-    }
-  }
-
-  void tool_step() {
-    if (unknown_) {
-      node_.commit(one, {effect_reconciled{tool_, resolution::succeeded, "1", "n", "me", "t"}});
-      tool_ = 0;
-      return next_call();
-    }
-    switch (pick(4)) {
-      case 0:
-        unknown_ = true;
-        node_.commit(one, {effect_unknown{tool_, 1, {"timeout", "lost", tool_, false}}});
-        return;
-      case 1:
-        node_.commit(one, {paused{"me", "r"}});
-        node_.commit(one, {resumed{"me", "r"}});
-        return;
-      default: {
-        auto facts = std::vector<fact>{tool_completed{tool_, 1, "t", R"({"r":1})"}};
-        tool_ = 0;
-        if (pick(3) == 0)
-          return end(std::move(facts));
-        for (auto& f : start_call())
-          facts.push_back(std::move(f));
-        node_.commit(one, std::move(facts));
-      }
-    }
-  }
-
-  void next_call() {
-    if (pick(3) == 0)
-      return end({});
-    node_.commit(one, start_call());
-  }
-
-  void end(std::vector<fact> facts) {
-    const auto run = run_no(node_, one, run_);
-    if (pick(2) == 0)
-      facts.push_back(run_completed{run, R"({"ok":1})"});
-    else
-      facts.push_back(run_failed{run, {"x", "y", 0, true}});
-    run_ = 0;
-    node_.commit(one, std::move(facts));
-  }
-
-  fake_node& node_;
-  std::mt19937 chance_;
-  std::uint64_t runs_ = 0;
-  std::uint64_t run_ = 0;
-  std::uint32_t step_no_ = 0;
-  std::uint32_t model_ = 0;
-  std::uint32_t attempt_ = 0;
-  std::uint64_t offset_ = 0;
-  std::uint32_t tool_ = 0;
-  bool unknown_ = false;
-  std::uint64_t timer_ = 0;
-};
 
 /// A run with a model call that streams, a tool, and an end.
 void run_to_end(fake_node& node, std::uint64_t number) {
@@ -220,8 +64,9 @@ void run_to_end(fake_node& node, std::uint64_t number) {
   tool.term = 1;
   node.commit(one, {reply, tool});
   node.commit(one, {effect_unknown{no + 1, 1, {"timeout", "lost", no + 1, false}}});
-  node.commit(one, {effect_reconciled{no + 1, resolution::succeeded, "{\"ok\":true}", {}, "me", "refund"},
-                    run_completed{run_no(node, one, number), R"({"done":1})"}});
+  node.commit(
+    one, {effect_reconciled{no + 1, resolution::succeeded, "{\"ok\":true}", {}, "me", "refund"},
+          run_completed{run_no(node, one, number), R"({"done":1})"}});
 }
 
 }  // namespace
@@ -237,9 +82,10 @@ TEST_CASE("stream: a finished run is replayed with every event of the contract, 
   REQUIRE(got->stream);
   CHECK(got->stream->ended);
   const auto events = events_of(got->sent());
-  CHECK(types_of(events) == std::vector<std::string>{"run.started", "step.started", "text.delta", "step.rewound", "text.delta",
-                                                     "text.delta", "step.started", "tool.called", "tool.result", "run.waiting",
-                                                     "tool.result", "run.completed"});
+  CHECK(types_of(events) ==
+        std::vector<std::string>{"run.started", "step.started", "text.delta", "step.rewound",
+                                 "text.delta", "text.delta", "step.started", "tool.called",
+                                 "tool.result", "run.waiting", "tool.result", "run.completed"});
   for (const auto& event : events) {
     CHECK(event.data["run_id"] == to_string(run));
     CHECK(event.data["seq"].is_number_unsigned());
@@ -263,7 +109,9 @@ TEST_CASE("stream: a finished run is replayed with every event of the contract, 
   CHECK(events[11].data["usage"]["output_tokens"] == 9);
 }
 
-TEST_CASE("stream: a run that waits in the mailbox is heard of when it begins, and its stream ends with it") {
+TEST_CASE(
+  "stream: a run that waits in the mailbox is heard of when it begins, and its stream ends with "
+  "it") {
   asking at;
   const auto seq = at.node.commit(one, {received(at.node, one, 1)});
   const auto got = at.ask("GET", "/v1/runs/" + to_string(run_no(at.node, one, 1)) + "/stream");
@@ -307,7 +155,8 @@ TEST_CASE("stream: whoever joins and leaves anywhere sees everything once and in
     at.node.commit(one, {paused{"me", "r"}, resumed{"me", "r"}});
     random_life life{at.node, seed};
     const auto whole = at.ask("GET", agent_path + "?from=0");
-    std::vector<std::pair<std::size_t, std::shared_ptr<asked>>> joined;  // and how much there was by then
+    std::vector<std::pair<std::size_t, std::shared_ptr<asked>>>
+      joined;  // and how much there was by then
     for (int i = 0; i < 120; ++i) {
       life.step();
       if (i % 7 == 0) {
@@ -326,11 +175,15 @@ TEST_CASE("stream: whoever joins and leaves anywhere sees everything once and in
       CHECK(ids.insert(event.id).second);
     for (const auto& [before, stream] : joined)
       if (!stream->stream->ended)
-        CHECK(events_of(stream->sent()) == std::vector(live.begin() + static_cast<std::ptrdiff_t>(before), live.end()));
+        CHECK(events_of(stream->sent()) ==
+              std::vector(live.begin() + static_cast<std::ptrdiff_t>(before), live.end()));
     // Resumed behind every event: exactly the rest.
     for (std::size_t i = 0; i < live.size(); i += 3) {
-      const auto rest = events_of(at.ask("GET", agent_path, {}, {{"Last-Event-ID", live[i].id}})->sent());
-      CHECK_MESSAGE(rest == std::vector(live.begin() + static_cast<std::ptrdiff_t>(i) + 1, live.end()), live[i].id);
+      const auto rest =
+        events_of(at.ask("GET", agent_path, {}, {{"Last-Event-ID", live[i].id}})->sent());
+      CHECK_MESSAGE(
+        rest == std::vector(live.begin() + static_cast<std::ptrdiff_t>(i) + 1, live.end()),
+        live[i].id);
     }
     // Each run's own stream is the agent's, narrowed.
     std::map<std::string, std::vector<seen_event>> by_run;
@@ -339,8 +192,9 @@ TEST_CASE("stream: whoever joins and leaves anywhere sees everything once and in
     for (const auto& [run, events] : by_run) {
       CHECK(events_of(at.ask("GET", "/v1/runs/" + run + "/stream")->sent()) == events);
       const auto middle = events.size() / 2;
-      CHECK(events_of(at.ask("GET", "/v1/runs/" + run + "/stream?from=" + events[middle].id)->sent())
-            == std::vector(events.begin() + static_cast<std::ptrdiff_t>(middle) + 1, events.end()));
+      CHECK(
+        events_of(at.ask("GET", "/v1/runs/" + run + "/stream?from=" + events[middle].id)->sent()) ==
+        std::vector(events.begin() + static_cast<std::ptrdiff_t>(middle) + 1, events.end()));
     }
   }
 }
@@ -353,7 +207,8 @@ TEST_CASE("stream: commits that nobody told of are filled in from the disk") {
   at.node.commit_silently(one, {text_emitted{run_no(at.node, one, 1), 0, "a"}});
   CHECK(events_of(got->sent()).empty());
   at.node.commit(one, {text_emitted{run_no(at.node, one, 1), 1, "b"}});
-  CHECK(types_of(events_of(got->sent())) == std::vector<std::string>{"run.started", "text.delta", "text.delta"});
+  CHECK(types_of(events_of(got->sent())) ==
+        std::vector<std::string>{"run.started", "text.delta", "text.delta"});
 }
 
 TEST_CASE("stream: what was committed between the replay and the subscription is not lost") {
@@ -466,7 +321,8 @@ TEST_CASE("stream: a deleted agent's stream ends") {
 TEST_CASE("stream: a cursor that is none is refused, one below retention is gone") {
   asking at;
   run_to_end(at.node, 1);
-  for (const auto* cursor : {"x", "-1", "1.", "1.x", "1.1.1", "99999999999999999999999", "1.4294967295"}) {
+  for (const auto* cursor :
+       {"x", "-1", "1.", "1.x", "1.1.1", "99999999999999999999999", "1.4294967295"}) {
     check_refused(at, at.ask("GET", agent_path + "?from=" + cursor), 400, "malformed");
     check_refused(at, at.ask("GET", agent_path, {}, {{"Last-Event-ID", cursor}}), 400, "malformed");
   }
@@ -482,13 +338,16 @@ TEST_CASE("stream: texts that would break the framing do not") {
   asking at;
   const auto seq = at.node.commit(one, {received(at.node, one, 1)});
   at.node.commit(one, {started(at.node, one, 1, seq)});
-  at.node.commit(one, {text_emitted{run_no(at.node, one, 1), 0, "a\r\n\r\nevent: run.completed\ndata: {}\n\n\xff"}});
+  at.node.commit(one, {text_emitted{run_no(at.node, one, 1), 0,
+                                    "a\r\n\r\nevent: run.completed\ndata: {}\n\n\xff"}});
   const auto events = events_of(at.ask("GET", agent_path + "?from=0")->sent());
   REQUIRE(events.size() == 2);
   CHECK(events[1].data["text"] == "a\r\n\r\nevent: run.completed\ndata: {}\n\n\xEF\xBF\xBD");
 }
 
-TEST_CASE("stream: joined and left by several threads while another commits, each sees everything once and in order") {
+TEST_CASE(
+  "stream: joined and left by several threads while another commits, each sees everything once and "
+  "in order") {
   asking at;
   at.node.commit(one, {paused{"me", "r"}, resumed{"me", "r"}});
   random_life life{at.node, 99};
@@ -521,8 +380,11 @@ TEST_CASE("stream: joined and left by several threads while another commits, eac
       const auto seen = events_of(got->sent());
       for (std::size_t i = 0; i < std::min(seen.size(), all.size()); ++i)
         if (!(seen[i] == all[i])) {
-          MESSAGE(i << " of " << all.size() << ": " << seen[i].id << " " << seen[i].type << " for " << all[i].id << " " << all[i].type
-                    << " head " << events_of(got->answer->body).size() << "\n" << seen[i].data.dump() << "\n" << all[i].data.dump());
+          MESSAGE(i << " of " << all.size() << ": " << seen[i].id << " " << seen[i].type << " for "
+                    << all[i].id << " " << all[i].type << " head "
+                    << events_of(got->answer->body).size() << "\n"
+                    << seen[i].data.dump() << "\n"
+                    << all[i].data.dump());
           break;
         }
       CHECK(seen.size() == all.size());

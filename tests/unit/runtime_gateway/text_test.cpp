@@ -13,9 +13,11 @@
 using namespace holdfast;
 using namespace holdfast::testing;
 
-TEST_CASE("json_text: what nlohmann takes is taken, what it refuses is refused, for mutated documents") {
+TEST_CASE(
+  "json_text: what nlohmann takes is taken, what it refuses is refused, for mutated documents") {
   std::mt19937 chance{7};
-  const std::string seed = R"({"a":[1,-2.5e3,true,false,null,"x\"\u00e9\\"],"b":{"c":{},"d":[]},"é":"\n"})";
+  const std::string seed =
+    R"({"a":[1,-2.5e3,true,false,null,"x\"\u00e9\\"],"b":{"c":{},"d":[]},"é":"\n"})";
   constexpr std::string_view bytes = "{}[]\",:\\x0-.eE tfnu\x01\xc3\xa9\xff/";
   int taken = 0;
   for (int i = 0; i < 20'000; ++i) {
@@ -61,7 +63,8 @@ TEST_CASE("json_text: numbers of any length are JSON, numbers beyond every doubl
   CHECK(check_json("[123456789012345678901234567890,-99999999999999999999,0.1e-400]", 64));
   CHECK(!check_json("[1e400]", 64));
   CHECK(!check_json("[12345678901234567890123x]", 64));
-  CHECK(!check_json("[123456789012345678901234567890," + std::string(64, '[') + std::string(64, ']') + "]", 64));
+  CHECK(!check_json(
+    "[123456789012345678901234567890," + std::string(64, '[') + std::string(64, ']') + "]", 64));
 }
 
 TEST_CASE("json_text: members come with their bytes, whatever they are") {
@@ -109,7 +112,13 @@ TEST_CASE("json_writer: any bytes become a string that parses to them, or to the
 TEST_CASE("json_writer: stored JSON goes in as it is, other text as a string") {
   std::string out;
   json_writer json_out{out};
-  json_out.begin_array().json_or_text(R"({"n":123456789012345678901234567890.00})").json_or_text("not json").json_or_text("").value(-5).value(true).end_array();
+  json_out.begin_array()
+    .json_or_text(R"({"n":123456789012345678901234567890.00})")
+    .json_or_text("not json")
+    .json_or_text("")
+    .value(-5)
+    .value(true)
+    .end_array();
   CHECK(out == R"([{"n":123456789012345678901234567890.00},"not json",null,-5,true])");
 }
 
@@ -129,7 +138,10 @@ TEST_CASE("base64: every length comes back, and what is no base64 does not") {
 }
 
 TEST_CASE("paging: a cursor comes back as it was, and only to its own kind of list") {
-  const std::string position{"\x00\xff" "abc", 5};
+  const std::string position{
+    "\x00\xff"
+    "abc",
+    5};
   const auto cursor = make_cursor(cursor_kind::id, position);
   const auto query = query_reader::parse("limit=7&cursor=" + cursor);
   REQUIRE(query);
@@ -161,7 +173,8 @@ TEST_CASE("query: flags and numbers are strict") {
 TEST_CASE("trace_context: only what W3C allows is taken") {
   const std::string good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
   CHECK(valid_traceparent(good) == good);
-  for (std::string bad : {std::string{}, good + "0", "ff" + good.substr(2), "00-" + std::string(32, '0') + good.substr(35),
+  for (std::string bad : {std::string{}, good + "0", "ff" + good.substr(2),
+                          "00-" + std::string(32, '0') + good.substr(35),
                           good.substr(0, 36) + std::string(16, '0') + good.substr(52)})
     CHECK_MESSAGE(valid_traceparent(bad).empty(), bad);
   auto upper = good;
