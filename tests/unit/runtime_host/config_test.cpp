@@ -112,7 +112,7 @@ TEST_CASE("config: an unknown key names file, line and the nearest key") {
 TEST_CASE("config: bad values are refused") {
   check_refused("node: N 1", "`node`: expected");
   check_refused("listen: 7070", "expected HOST:PORT");
-  for (const auto* listen : {"':7070'", "localhost", "localhost:", "localhost:99999", "localhost:x", "'::1:7070'", "'[::1]'", "'a b:1'"})
+  for (const auto* listen : {"':7070'", "localhost", "'localhost:'", "localhost:99999", "localhost:x", "'::1:7070'", "'[::1]'", "'a b:1'"})
     check_refused("listen: " + std::string{listen}, "expected HOST:PORT");
   check_refused("memory_limit: 1GB", "`memory_limit`:");
   check_refused("memory_limit: 1MiB", "at least 64MiB");
