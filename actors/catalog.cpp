@@ -71,7 +71,7 @@ const definition_history* history_of(const catalog& in, const definition_applied
 result<std::shared_ptr<const catalog>> load_catalog(const reader& from, const compilers& with) {
   auto out = std::make_shared<catalog>();
   const auto range = keys::definitions();
-  auto at = from.scan(family::definition, range.lower, range.upper);
+  auto at = from.scan(family::definitions, range.lower, range.upper);
   for (; at->valid(); at->next()) {
     auto stored = codec::decode_definition(at->value());
     if (!stored)

@@ -32,7 +32,7 @@ std::string_view to_string(family f) noexcept {
       return "event_log";
     case family::dead_letter:
       return "dead_letter";
-    case family::definition:
+    case family::definitions:
       return "definition";
     case family::audit:
       return "audit";

@@ -28,7 +28,7 @@ enum class family : std::uint8_t {
   index = 11,   ///< group ‖ kind ‖ … : ready agents, open effects, reconcile, runs of an agent
   event_log = 12, ///< group ‖ event → event_routed
   dead_letter = 13, ///< group ‖ event → dead_lettered
-  definition = 14,  ///< group 0 ‖ kind ‖ name ‖ version → definition_applied
+  definitions = 14, ///< group 0 ‖ kind ‖ name ‖ version → definition_applied
   audit = 15,
   log = 16,     ///< group ‖ index → entry; used by the replicated log
 };

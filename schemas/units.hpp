@@ -3,6 +3,7 @@
 // is strict, and every refusal (`schema`) shows a good value. What was formatted parses back to the
 // same number.
 
+#include <charconv>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -39,5 +40,12 @@ std::string format_time(time_us at);
 /// RFC 3339 with any offset and any number of decimals; what is below a microsecond is dropped. A
 /// leap second is the second after it.
 result<time_us> parse_time(std::string_view text);
+
+/// True when the whole text is one number that fits; `out` is written to in any case.
+template <class Number>
+bool parse_number(std::string_view text, Number& out) {
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return failed == std::errc{} && end == text.data() + text.size();
+}
 
 }  // namespace holdfast

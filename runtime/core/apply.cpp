@@ -278,7 +278,7 @@ void fact_machine::apply_to_partition(group_id group, const turn_record& record,
   else if (const auto* dropped = std::get_if<dead_letter_dropped>(&f))
     out.erase(family::dead_letter, keys::by_id(group, dropped->id.id));
   else if (const auto* applied = std::get_if<definition_applied>(&f))
-    out.put(family::definition, keys::definition(applied->kind, applied->name, applied->version),
+    out.put(family::definitions, keys::definition(applied->kind, applied->name, applied->version),
             codec::encode(*applied, record.at));
   else if (const auto* sent = std::get_if<message_sent>(&f); sent != nullptr && record.agent.empty())
     out.put(family::outbox, keys::outbox(group, sent->target_group, sent->sequence), codec::encode(sent->message));

@@ -6,7 +6,7 @@ namespace holdfast {
 
 namespace {
 
-constexpr std::string_view page = "limit cursor";
+constexpr std::string_view paging = "limit cursor";
 
 constexpr std::array calls{
   // The hot path first: routes are tried in order.
@@ -40,9 +40,9 @@ constexpr std::array calls{
   api_call{"PATCH", "/v1/agents/{type}/{key}/state", patch_agent_state, "patchState", "agents",
            "Change what an agent remembers (RFC 7396)", "", "Any", "State"},
   api_call{"GET", "/v1/agents/{type}/{key}/mailbox", get_mailbox, "getMailbox", "agents",
-           "Events that wait", page, "", "List"},
+           "Events that wait", paging, "", "List"},
   api_call{"GET", "/v1/agents/{type}/{key}/timers", get_timers, "getTimers", "agents",
-           "Timers that are set", page, "", "List"},
+           "Timers that are set", paging, "", "List"},
   api_call{"GET", "/v1/agents/{type}/{key}/history", get_agent_history, "getHistory", "agents",
            "What happened", "run from limit cursor", "", "HistoryList"},
   api_call{"GET", "/v1/agents/{type}/{key}/stream", stream_agent, "streamAgent", "agents",
@@ -78,11 +78,11 @@ constexpr std::array calls{
            "Run again from the failed effect", "", "RetryRequest", "Run"},
 
   api_call{"GET", "/v1/reconcile", list_reconciles, "listReconciles", "reconcile",
-           "Effects whose outcome only a person can tell", page, "", "List"},
+           "Effects whose outcome only a person can tell", paging, "", "List"},
   api_call{"POST", "/v1/reconcile/{id}", post_reconcile, "resolveReconcile", "reconcile",
            "Tell what came of one", "", "Resolution", "Any"},
   api_call{"GET", "/v1/dlq", list_dead_letters, "listDeadLetters", "dead letters",
-           "Events that could not be delivered or handled", page, "", "List"},
+           "Events that could not be delivered or handled", paging, "", "List"},
   api_call{"GET", "/v1/dlq/{id}", get_dead_letter, "getDeadLetter", "dead letters",
            "One of them, with the reason", "", "", "Any"},
   api_call{"POST", "/v1/dlq/{id}/redrive", redrive_dead_letter, "redriveDeadLetter", "dead letters",
@@ -95,12 +95,12 @@ constexpr std::array calls{
   api_call{"PUT", "/v1/definitions", put_definitions, "applyDefinitions", "definitions",
            "Make definitions current: all of them or, with an error in one, none", "dry_run",
            "Definitions", "Applied"},
-  api_call{"GET", "/v1/types", list_types, "listTypes", "definitions", "Agent types", page, "",
+  api_call{"GET", "/v1/types", list_types, "listTypes", "definitions", "Agent types", paging, "",
            "List"},
   api_call{"GET", "/v1/types/{type}", get_type, "getType", "definitions",
            "One type and its definition", "", "", "Any"},
   api_call{"GET", "/v1/types/{type}/versions", get_type_versions, "listTypeVersions", "definitions",
-           "Every version of a type, newest first", page, "", "List"},
+           "Every version of a type, newest first", paging, "", "List"},
   api_call{"POST", "/v1/types/{type}/rollout", refuse_not_available, "rolloutType", "definitions",
            "Give new runs a version, all or some of them"},
   api_call{"POST", "/v1/types/{type}/rollback", refuse_not_available, "rollbackType", "definitions",

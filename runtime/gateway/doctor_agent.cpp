@@ -79,7 +79,7 @@ private:
     if (run.version == 0)
       return;
     const auto definition =
-      records_.get(family::definition, keys::definition("agent", s_.name.type, run.version));
+      records_.get(family::definitions, keys::definition("agent", s_.name.type, run.version));
     if (!definition || !*definition)
       found("definition_missing", "its run " + to_string(run.id) + " is pinned to version " +
                                     std::to_string(run.version) +

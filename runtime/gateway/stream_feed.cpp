@@ -1,6 +1,7 @@
 #include "runtime/gateway/stream_feed.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "runtime/core/stored_records.hpp"
 #include "runtime/gateway/fact_walk.hpp"
@@ -9,6 +10,8 @@
 namespace holdfast {
 
 namespace {
+
+constexpr std::size_t tasks_in_a_row_max = 16;
 
 /// The events behind `position`, of one run or of all, as bytes.
 std::string text_of(const std::vector<rendered_event>& events, const stream_cursor& position,
@@ -22,8 +25,11 @@ std::string text_of(const std::vector<rendered_event>& events, const stream_curs
 
 }  // namespace
 
-stream_feed::stream_feed(backend& node, agent_name name)
-  : node_(node), name_(std::move(name)), group_(group_of(name_, node.partitions())) {}
+stream_feed::stream_feed(backend& node, agent_name name, const executor& offload)
+  : node_(node),
+    name_(std::move(name)),
+    group_(group_of(name_, node.partitions())),
+    offload_(offload) {}
 
 stream_feed::~stream_feed() { unsubscribe(); }
 
@@ -46,24 +52,37 @@ void stream_feed::unsubscribe() {
   subscription_.reset();
 }
 
-/// Runs the task and all that come meanwhile, or leaves it to the thread that is doing so.
+/// Runs the task, or leaves it to the thread that is running others.
 void stream_feed::post(task work) {
-  const auto self = shared_from_this();
-  std::unique_lock lock{mutex_};
-  tasks_.push_back(std::move(work));
-  if (running_)
-    return;
-  running_ = true;
-  while (!tasks_.empty()) {
-    {
-      const task next = std::move(tasks_.front());
-      tasks_.pop_front();
-      lock.unlock();
-      next();
-    }
-    lock.lock();
+  {
+    std::lock_guard lock{mutex_};
+    tasks_.push_back(std::move(work));
+    if (std::exchange(running_, true))
+      return;
   }
-  running_ = false;
+  run();
+}
+
+/// Runs what there is and what comes meanwhile. A thread that commits must not be kept by those who
+/// come and go: after some tasks another thread goes on.
+void stream_feed::run() {
+  const auto self = shared_from_this();
+  for (std::size_t done = 0;; ++done) {
+    std::unique_lock lock{mutex_};
+    if (tasks_.empty()) {
+      running_ = false;
+      return;
+    }
+    if (done == tasks_in_a_row_max && offload_) {
+      lock.unlock();
+      offload_([self] { self->run(); });
+      return;
+    }
+    const task next = std::move(tasks_.front());
+    tasks_.pop_front();
+    lock.unlock();
+    next();
+  }
 }
 
 void stream_feed::attach(std::shared_ptr<stream_subscriber> subscriber, stream_context context) {

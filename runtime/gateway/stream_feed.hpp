@@ -33,7 +33,9 @@ struct stream_context {
 
 class stream_feed : public std::enable_shared_from_this<stream_feed> {
 public:
-  stream_feed(backend& node, agent_name name);
+  /// `offload` as in `gateway_options`; must outlive the feed's last task.
+  using executor = std::function<void(std::function<void()>)>;
+  stream_feed(backend& node, agent_name name, const executor& offload);
   ~stream_feed();
 
   const agent_name& name() const noexcept { return name_; }
@@ -56,6 +58,7 @@ public:
 private:
   using task = std::function<void()>;
   void post(task work);
+  void run();
 
   void join(const std::shared_ptr<stream_subscriber>& subscriber, stream_context& context);
   void refresh();
@@ -77,6 +80,7 @@ private:
   backend& node_;
   const agent_name name_;
   const group_id group_;
+  const executor& offload_;
 
   std::mutex mutex_;  // of these
   std::deque<task> tasks_;

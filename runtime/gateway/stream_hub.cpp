@@ -120,7 +120,7 @@ std::shared_ptr<stream_feed> stream_hub::acquire(const agent_name& name) {
   std::lock_guard lock{mutex_};
   auto& feed = feeds_[name];
   if (!feed)
-    feed = std::make_shared<stream_feed>(node_, name);
+    feed = std::make_shared<stream_feed>(node_, name, opts_.offload);
   ++feed->users;
   return feed;
 }

@@ -85,12 +85,12 @@ struct node_config {
 
 /// Settings from the command line; an absent one was not given.
 struct config_flags {
-  std::optional<std::string> node;
-  std::optional<std::string> data;
-  std::optional<std::string> listen;
-  std::optional<std::string> log_level;
-  std::optional<std::string> log_format;
-  std::optional<std::string> memory_limit;
+  std::optional<std::string> node = {};
+  std::optional<std::string> data = {};
+  std::optional<std::string> listen = {};
+  std::optional<std::string> log_level = {};
+  std::optional<std::string> log_format = {};
+  std::optional<std::string> memory_limit = {};
 };
 
 struct config_problem {

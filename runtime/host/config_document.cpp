@@ -5,7 +5,6 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
-#include <charconv>
 #include <cmath>
 #include <exception>
 #include <map>
@@ -14,6 +13,8 @@
 #include <utility>
 
 #include <nlohmann/json.hpp>
+
+#include "schemas/units.hpp"
 
 namespace holdfast {
 
@@ -309,12 +310,6 @@ void read_yaml(std::string_view text, parsed_documents& out) {
   out.problems = events.take_problems();
 }
 
-template <class Number>
-bool is_all(std::string_view text, Number& out) {
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), out);
-  return failed == std::errc{} && end == text.data() + text.size();
-}
-
 json plain_to_json(std::string_view text) {
   if (text == "true" || text == "True" || text == "TRUE")
     return true;
@@ -326,11 +321,11 @@ json plain_to_json(std::string_view text) {
   if (!may_be_number)
     return text;
   const auto unsigned_text = text.front() == '+' ? text.substr(1) : text;
-  if (std::int64_t whole = 0; is_all(unsigned_text, whole))
+  if (std::int64_t whole = 0; parse_number(unsigned_text, whole))
     return whole;
-  if (std::uint64_t whole = 0; is_all(unsigned_text, whole))
+  if (std::uint64_t whole = 0; parse_number(unsigned_text, whole))
     return whole;
-  if (double number = 0; is_all(unsigned_text, number) && std::isfinite(number))
+  if (double number = 0; parse_number(unsigned_text, number) && std::isfinite(number))
     return number;
   return text;
 }

@@ -1,7 +1,6 @@
 #include "runtime/host/config_reader.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "runtime/expression/nearest_name.hpp"
@@ -21,12 +20,6 @@ const document_node& empty_map() {
 std::string ticked(std::string_view text) {
   constexpr std::size_t bytes_max = 80;
   return "`" + std::string{text.substr(0, bytes_max)} + (text.size() > bytes_max ? "…`" : "`");
-}
-
-template <class Number>
-bool is_all(std::string_view text, Number& out) {
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), out);
-  return failed == std::errc{} && end == text.data() + text.size();
 }
 
 }  // namespace
@@ -119,7 +112,7 @@ bool map_reader::whole(std::string_view key, std::uint64_t& out, std::uint64_t l
   if (entry == nullptr)
     return false;
   std::uint64_t value = 0;
-  if (entry->value.is_text || !is_all(entry->value.text, value) || value < least || value > most)
+  if (entry->value.is_text || !parse_number(entry->value.text, value) || value < least || value > most)
     return bad(*entry, "expected a whole number from " + std::to_string(least) + " to " + std::to_string(most) + ", not " +
                          (entry->value.is_text ? "text" : ticked(entry->value.text)));
   out = value;

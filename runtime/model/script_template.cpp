@@ -10,10 +10,6 @@ namespace {
 constexpr std::size_t value_depth_max =
   json_depth_max + 64;  // of what a program makes of a document within bounds
 
-error wrong(const std::string& place, const std::string& what) {
-  return {errc::schema, place + ": " + what};
-}
-
 /// Where the program that begins at `from` ends: at `}}` outside of its own strings and braces.
 std::size_t program_end(std::string_view text, std::size_t from) noexcept {
   std::size_t depth = 0;
@@ -66,10 +62,10 @@ result<text_template> text_template::compile(const std::string& text, const std:
       break;
     const auto end = program_end(text, open + 2);
     if (end == std::string::npos)
-      return wrong(place, "`{{` without `}}`");
+      return wrong_at(place, "`{{` without `}}`");
     auto program = with.jq(text.substr(open + 2, end - open - 2));
     if (!program)
-      return wrong(place, program.error().context);
+      return wrong_at(place, program.error().context);
     out.pieces_.push_back({{}, std::move(*program)});
     at = end + 2;
   }
@@ -100,7 +96,7 @@ result<json_template> json_template::compile(ordered_json value, const std::stri
   const bool one_program =
     value.is_string() && !out.places_.empty() && out.places_[0].second.is_one_program();
   if (!value.is_object() && !one_program)
-    return wrong(place, "must be an object, or one `{{ }}` that gives one");
+    return wrong_at(place, "must be an object, or one `{{ }}` that gives one");
   out.value_ = std::move(value);
   return out;
 }

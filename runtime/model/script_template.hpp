@@ -11,6 +11,11 @@
 
 namespace holdfast::model {
 
+/// What is wrong at a place of a script.
+inline error wrong_at(const std::string& place, const std::string& what) {
+  return {errc::schema, place + ": " + what};
+}
+
 /// Text with programs in it. Errors of `compile`: `schema`, beginning with `place`.
 class text_template {
 public:

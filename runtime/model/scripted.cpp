@@ -18,24 +18,20 @@ namespace holdfast::model {
 
 namespace {
 
-error wrong(const std::string& place, const std::string& what) {
-  return {errc::schema, place + ": " + what};
-}
-
 // ---- reading a script --------------------------------------------------------------------------
 
 /// An object, and nothing in it but these keys.
 status check_object(const ordered_json& value, const std::string& place,
                     std::initializer_list<std::string_view> keys) {
   if (!value.is_object())
-    return wrong(place.empty() ? "script" : place, "must be an object");
+    return wrong_at(place.empty() ? "script" : place, "must be an object");
   for (const auto& [key, member] : value.items()) {
     if (std::find(keys.begin(), keys.end(), key) != keys.end())
       continue;
     const std::string shown = one_line(key, 64);
     const std::span<const std::string_view> known{keys.begin(), keys.size()};
     const auto nearest = did_you_mean(shown, known);
-    return wrong(
+    return wrong_at(
       place.empty() ? shown : place + "." + shown,
       "unknown key" + (nearest.empty() ? "; valid are " + list_of(known, "and") : nearest));
   }
@@ -44,14 +40,14 @@ status check_object(const ordered_json& value, const std::string& place,
 
 result<std::string> read_string(const ordered_json& value, const std::string& place) {
   if (!value.is_string())
-    return wrong(place, "must be a string");
+    return wrong_at(place, "must be a string");
   return value.get<std::string>();
 }
 
 result<std::uint64_t> read_count(const ordered_json& value, const std::string& place) {
   constexpr std::uint64_t most = 1'000'000'000;
   if (!value.is_number_unsigned() || value.get<std::uint64_t>() > most)
-    return wrong(place, "must be a whole number from 0 to " + std::to_string(most));
+    return wrong_at(place, "must be a whole number from 0 to " + std::to_string(most));
   return value.get<std::uint64_t>();
 }
 
@@ -90,7 +86,7 @@ status script::turn::read_when(const ordered_json& from, const std::string& plac
     if (!wanted)
       return wanted.error();
     if (wanted->empty())
-      return wrong(place + "." + key, "must not be empty; leave it out to match everything");
+      return wrong_at(place + "." + key, "must not be empty; leave it out to match everything");
     *target = std::move(*wanted);
   }
   return ok_status();
@@ -99,13 +95,13 @@ status script::turn::read_when(const ordered_json& from, const std::string& plac
 status script::turn::read_calls(const ordered_json& from, const std::string& place,
                                 const compilers& with) {
   if (!from.is_array() || from.empty())
-    return wrong(place, "must be a list of { tool, input }");
+    return wrong_at(place, "must be a list of { tool, input }");
   for (std::size_t i = 0; i < from.size(); ++i) {
     const auto here = place + "[" + std::to_string(i) + "]";
     if (auto keys = check_object(from[i], here, {"tool", "input"}); !keys)
       return keys;
     if (!from[i].contains("tool"))
-      return wrong(here, "`tool` is missing");
+      return wrong_at(here, "`tool` is missing");
     auto tool = read_string(from[i]["tool"], here + ".tool");
     if (!tool)
       return tool.error();
@@ -171,7 +167,7 @@ result<script::turn> script::turn::read(const ordered_json& from, std::size_t nu
       return text.error();
     auto delay = parse_duration_ms(*text);
     if (!delay)
-      return wrong(place + ".chunk_delay", delay.error().context);
+      return wrong_at(place + ".chunk_delay", delay.error().context);
     out.chunk_delay_ms = *delay;
   }
   if (from.contains("usage"))
@@ -181,11 +177,11 @@ result<script::turn> script::turn::read(const ordered_json& from, std::size_t nu
     const auto& status = from["fail"];
     if (!status.is_number_unsigned() || status.get<std::uint64_t>() < 400 ||
         status.get<std::uint64_t>() > 599)
-      return wrong(place + ".fail", "must be an HTTP status from 400 to 599");
+      return wrong_at(place + ".fail", "must be an HTTP status from 400 to 599");
     out.fail_status = status.get<unsigned>();
   }
   if (!from.contains("text") && !from.contains("call") && !from.contains("fail"))
-    return wrong(place, "needs one of `text`, `call`, `fail`");
+    return wrong_at(place, "needs one of `text`, `call`, `fail`");
   return out;
 }
 
@@ -206,7 +202,7 @@ result<std::shared_ptr<const script>> script::parse(std::string_view text, const
     return keys.error();
   if (!document->contains("turns") || !(*document)["turns"].is_array() ||
       (*document)["turns"].empty())
-    return wrong("turns", "must be a list of turns");
+    return wrong_at("turns", "must be a list of turns");
   std::shared_ptr<script> out{new script};
   for (const auto& one : (*document)["turns"]) {
     auto read = turn::read(one, out->turns_.size(), with);

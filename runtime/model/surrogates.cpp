@@ -4,12 +4,13 @@
 #include <optional>
 #include <utility>
 
+#include "runtime/model/text.hpp"
+
 namespace holdfast::model {
 
 namespace {
 
 constexpr unsigned plane = 0x10F000;  // stand-ins are plane + (half - 0xD800)
-constexpr std::string_view replacement = "\xEF\xBF\xBD";
 
 constexpr bool is_high(unsigned half) noexcept { return half >= 0xD800 && half <= 0xDBFF; }
 constexpr bool is_low(unsigned half) noexcept { return half >= 0xDC00 && half <= 0xDFFF; }
@@ -92,7 +93,7 @@ std::string surrogate_joiner::join(std::string_view piece) {
     if (half == 0) {
       out += text[at++];
     } else if (is_low(half)) {
-      out += replacement;
+      out += replacement_character;
       at += 4;
     } else if (at + 4 == text.size()) {
       held_ = text.substr(at);
@@ -101,7 +102,7 @@ std::string surrogate_joiner::join(std::string_view piece) {
       append_utf8(out, 0x10000 + ((half - 0xD800) << 10) + (low - 0xDC00));
       at += 8;
     } else {
-      out += replacement;
+      out += replacement_character;
       at += 4;
     }
   }
@@ -109,7 +110,7 @@ std::string surrogate_joiner::join(std::string_view piece) {
 }
 
 std::string surrogate_joiner::end() {
-  return std::exchange(held_, {}).empty() ? std::string{} : std::string{replacement};
+  return std::exchange(held_, {}).empty() ? std::string{} : std::string{replacement_character};
 }
 
 }  // namespace holdfast::model

@@ -6,7 +6,6 @@ namespace holdfast::model {
 
 namespace {
 
-constexpr std::string_view replacement = "\xEF\xBF\xBD";
 
 struct sequence {
   std::size_t bytes;  // of the sequence, or of the maximal subpart of an ill-formed one; at least 1
@@ -79,7 +78,7 @@ std::string to_utf8(std::string_view bytes) {
   out.reserve(bytes.size());
   for (std::size_t at = 0; at < bytes.size();) {
     const auto next = sequence_at(bytes, at);
-    out += next.well_formed ? bytes.substr(at, next.bytes) : replacement;
+    out += next.well_formed ? bytes.substr(at, next.bytes) : replacement_character;
     at += next.bytes;
   }
   return out;

@@ -8,6 +8,9 @@
 
 namespace holdfast::model {
 
+/// U+FFFD.
+inline constexpr std::string_view replacement_character = "\xEF\xBF\xBD";
+
 /// True for well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms).
 bool is_utf8(std::string_view text) noexcept;
 

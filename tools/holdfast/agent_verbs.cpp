@@ -19,7 +19,7 @@ struct agent_list_options {
   list_options list;
 };
 
-void add_list(command_tree& tree, CLI::App& agent) {
+void add_agent_list(command_tree& tree, CLI::App& agent) {
   auto options = std::make_shared<agent_list_options>();
   auto& verb =
     tree.verb(agent, "list", "agents, by address",
@@ -161,7 +161,7 @@ void add_stream(command_tree& tree, CLI::App& agent) {
 
 void add_agent_verbs(command_tree& tree) {
   auto& agent = tree.noun(tree.root(), "agent", "look at agents, send to them, steer them");
-  add_list(tree, agent);
+  add_agent_list(tree, agent);
   add_describe(tree, agent);
   add_why_and_watch(tree, agent);
   add_agent_state_verb(tree, agent);

@@ -10,7 +10,7 @@ namespace holdfast::cli {
 
 namespace {
 
-using nlohmann::json;
+using json = nlohmann::ordered_json;
 
 /// The flag, else the variable; an empty one was not given.
 std::optional<std::string> given(std::optional<std::string> flag,

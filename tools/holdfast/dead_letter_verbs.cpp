@@ -17,7 +17,7 @@ api_path dead_letter_path(const std::string& id, std::string_view rest = {}) {
   return path;
 }
 
-void add_list(command_tree& tree, CLI::App& dlq) {
+void add_dead_letter_list(command_tree& tree, CLI::App& dlq) {
   auto options = std::make_shared<list_options>();
   auto& verb = tree.verb(dlq, "list", "events that could not be delivered or handled",
                          "holdfast event dlq list", [options](session& with) {
@@ -64,7 +64,7 @@ void add_acting(command_tree& tree, CLI::App& dlq, const std::string& name, cons
 
 void add_dead_letter_verbs(command_tree& tree, CLI::App& event) {
   auto& dlq = tree.noun(event, "dlq", "events that could not be delivered or handled");
-  add_list(tree, dlq);
+  add_dead_letter_list(tree, dlq);
   add_show(tree, dlq);
   add_acting(tree, dlq, "redrive", "redriven", "deliver it again");
   add_acting(tree, dlq, "drop", "dropped", "forget it");

@@ -74,11 +74,6 @@ void add_field(std::string& out, const std::string& name, const json& value, std
     out += label + printable(text) + "\n";
 }
 
-std::string text_at(const json& object, const char* field) {
-  const auto it = object.find(field);
-  return it != object.end() && it->is_string() ? it->get<std::string>() : std::string{};
-}
-
 std::string unblock_text(const json& unblock) {
   if (unblock.is_string())
     return unblock.get<std::string>();

@@ -4,17 +4,13 @@
 
 #include "tools/holdfast/command_tree.hpp"
 #include "tools/holdfast/display_text.hpp"
+#include "tools/holdfast/document_view.hpp"
 
 namespace holdfast::cli {
 
 namespace {
 
 using json = nlohmann::ordered_json;
-
-std::string text_at(const json& object, const char* field) {
-  const auto it = object.find(field);
-  return it == object.end() || it->is_null() ? std::string{} : scalar_text(*it);
-}
 
 void print_finding(const json& finding, console& out) {
   if (!finding.is_object()) {

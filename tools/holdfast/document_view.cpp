@@ -265,6 +265,11 @@ std::string scalar_text(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
+std::string text_at(const json& object, const char* field) {
+  const auto it = object.find(field);
+  return it == object.end() || it->is_null() ? std::string{} : scalar_text(*it);
+}
+
 table table_of(view what, const json& items, const view_options& options) {
   const auto columns = columns_of(what);
   if (columns.empty())

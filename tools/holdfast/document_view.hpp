@@ -49,4 +49,7 @@ std::string explanation_of(const nlohmann::ordered_json& why, const view_options
 /// A string as it is, anything else as JSON on one line.
 std::string scalar_text(const nlohmann::ordered_json& value);
 
+/// `scalar_text` of a member; empty when the object has none of this name, or null.
+std::string text_at(const nlohmann::ordered_json& object, const char* field);
+
 }  // namespace holdfast::cli

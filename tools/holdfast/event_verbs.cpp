@@ -92,7 +92,7 @@ struct event_list_options {
   list_options list;
 };
 
-void add_list(command_tree& tree, CLI::App& event) {
+void add_event_list(command_tree& tree, CLI::App& event) {
   auto options = std::make_shared<event_list_options>();
   auto& verb =
     tree.verb(event, "list", "events, newest first",
@@ -122,7 +122,7 @@ void add_describe(command_tree& tree, CLI::App& event) {
 void add_event_verbs(command_tree& tree) {
   auto& event = tree.noun(tree.root(), "event", "send events, look at them, dead letters");
   add_send(tree, event);
-  add_list(tree, event);
+  add_event_list(tree, event);
   add_describe(tree, event);
   tree.later(event, "replay", "deliver it again", "holdfast event replay evt_01j9");
   add_dead_letter_verbs(tree, event);

@@ -4,15 +4,11 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/net/http_message.hpp"
+#include "tools/holdfast/document_view.hpp"
 
 namespace holdfast::cli {
 
 namespace {
-
-std::string text_at(const nlohmann::json& object, const char* field) {
-  auto it = object.find(field);
-  return it != object.end() && it->is_string() ? it->get<std::string>() : std::string{};
-}
 
 /// True for `orders.yaml:12:3: …`.
 bool begins_with_place(const std::string& text) {
@@ -25,7 +21,7 @@ bool begins_with_place(const std::string& text) {
 }
 
 /// `orders.yaml:12: …` where the server names a line, else `/data/amount: …`.
-std::string detail_line(const nlohmann::json& item) {
+std::string detail_line(const nlohmann::ordered_json& item) {
   if (!item.is_object())
     return item.dump();
   auto detail = text_at(item, "detail");
@@ -78,7 +74,7 @@ void refuse_usage(std::string message) {
 
 command_failure failure_of_answer(unsigned status, std::string_view body,
                                   std::string_view retry_after) {
-  auto document = nlohmann::json::parse(body, nullptr, false);
+  auto document = nlohmann::ordered_json::parse(body, nullptr, false);
   std::string code;
   std::string message;
   if (document.is_object()) {

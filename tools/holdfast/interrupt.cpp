@@ -29,10 +29,10 @@ extern "C" void end_process(int) {
 }  // namespace
 
 void exit_on_interrupt() noexcept {
-  struct sigaction action {};
-  action.sa_handler = end_process;
-  sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, nullptr);
+  struct sigaction at_interrupt {};
+  at_interrupt.sa_handler = end_process;
+  sigemptyset(&at_interrupt.sa_mask);
+  sigaction(SIGINT, &at_interrupt, nullptr);
 }
 
 void say_on_interrupt(std::string_view text) noexcept {

@@ -13,13 +13,6 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-std::string text_at(const json& data, const char* field) {
-  const auto it = data.find(field);
-  if (it == data.end() || it->is_null())
-    return {};
-  return scalar_text(*it);
-}
-
 /// ` in 1.25s` between two RFC 3339 times; empty when either is unknown.
 std::string elapsed(const std::string& from, const std::string& to) {
   const auto start = parse_time(from);

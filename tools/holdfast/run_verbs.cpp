@@ -27,7 +27,7 @@ void add_id(CLI::App& verb, std::string& into) {
   verb.add_option("id", into, "run_…")->required()->option_text("ID");
 }
 
-void add_list(command_tree& tree, CLI::App& run) {
+void add_run_list(command_tree& tree, CLI::App& run) {
   auto options = std::make_shared<run_options>();
   auto& verb =
     tree.verb(run, "list", "runs, newest first",
@@ -119,7 +119,7 @@ void add_acting(command_tree& tree, CLI::App& run, const std::string& name,
 
 void add_run_verbs(command_tree& tree) {
   auto& run = tree.noun(tree.root(), "run", "look at runs, cancel and retry them");
-  add_list(tree, run);
+  add_run_list(tree, run);
   add_describe(tree, run);
   add_history(tree, run);
   add_stream(tree, run);

@@ -17,8 +17,8 @@ using namespace holdfast::testing;
 
 namespace {
 
-constexpr group_id groups = 3;
-constexpr const char* child_case = "crash child: commits and acks until it is killed";
+constexpr group_id crash_groups = 3;
+constexpr const char* crash_child = "crash child: commits and acks until it is killed";
 
 struct ack {
   std::uint64_t group = 0;
@@ -50,7 +50,7 @@ struct acking_listener final : commit_listener {
     }
   }
   void lost(group_id, std::uint64_t, errc) override {}
-  std::array<std::uint64_t, groups> terms{};
+  std::array<std::uint64_t, crash_groups> terms{};
 };
 
 /// Numbers of the records of a group. They are in order and none is missing.
@@ -77,8 +77,8 @@ TEST_CASE("crash child: commits and acks until it is killed" * doctest::skip()) 
     return;  // somebody runs all skipped tests
   arm_kill_points();
   auto db = open_folder(path);
-  std::array<std::uint64_t, groups> next{};
-  for (group_id group = 0; group < groups; ++group)
+  std::array<std::uint64_t, crash_groups> next{};
+  for (group_id group = 0; group < crash_groups; ++group)
     next[group] = last_number(*db, group) + 1;
   numbering_machine machine;
   acking_listener listener;
@@ -86,7 +86,7 @@ TEST_CASE("crash child: commits and acks until it is killed" * doctest::skip()) 
   options.queue_records_max = 64;
   local_log log(*db, machine, listener, options);
   REQUIRE(log.start({0, 1, 2}));
-  for (group_id group = 0;; group = static_cast<group_id>((group + 1) % groups)) {
+  for (group_id group = 0;; group = static_cast<group_id>((group + 1) % crash_groups)) {
     const auto record = event_record("a", next[group]);
     if (log.propose(group, listener.terms[group], record))
       ++next[group];
@@ -102,7 +102,7 @@ TEST_CASE("crash: every acked record survives kill -9, in order and without gaps
     20261121};  // the rounds; where the process really is then is up to the machine
   const std::vector<std::string> points{"commit.before:", "commit.after:", "recovery.before:1",
                                         "recovery.after:1"};
-  std::array<ack, groups> last{};
+  std::array<ack, crash_groups> last{};
   for (std::size_t round = 0; round < 20; ++round) {
     std::vector<std::pair<std::string, std::string>> environment{{"HOLDFAST_TEST_FOLDER", path}};
     const bool at_point = round % 2 == 0;
@@ -114,11 +114,11 @@ TEST_CASE("crash: every acked record survives kill -9, in order and without gaps
     }
     CAPTURE(round);
     CAPTURE(environment.back().second);
-    child process{child_case, environment};
+    child process{crash_child, environment};
     std::uint64_t acks_left = at_point ? UINT64_MAX : random() % 2'000;
     ack one;
     while (process.receive(&one, sizeof one)) {
-      REQUIRE(one.group < groups);
+      REQUIRE(one.group < crash_groups);
       auto& before = last[one.group];
       CHECK(one.number > before.number);
       CHECK(one.term >= before.term);
@@ -131,7 +131,7 @@ TEST_CASE("crash: every acked record survives kill -9, in order and without gaps
     if (!std::filesystem::exists(path + "/CURRENT"))
       continue;
     const auto db = open_folder(path, true);
-    for (group_id group = 0; group < groups; ++group) {
+    for (group_id group = 0; group < crash_groups; ++group) {
       CAPTURE(group);
       CHECK(last_number(*db, group) >= last[group].number);
       const auto state = read_log_state(*db, group);

@@ -93,6 +93,12 @@ inline std::optional<std::string> read(const reader& from, family in, std::strin
   return *got;
 }
 
+inline void put(store& into, std::string key, std::string value, bool durable = true) {
+  write_set writes;
+  writes.put(family::journal, std::move(key), std::move(value));
+  REQUIRE(into.write(writes, durable));
+}
+
 /// A record that is told apart by its agent and number; a new event, which may be refused for lack of room.
 inline record_ptr event_record(std::string key, std::uint64_t number, std::size_t data_bytes = 0) {
   turn_record made;

@@ -9,7 +9,7 @@ using namespace holdfast;
 using namespace holdfast::testing;
 
 namespace {
-constexpr const char* child_case = "kill_point child: passes two points five times";
+constexpr const char* kill_point_child = "kill_point child: passes two points five times";
 }
 
 TEST_CASE("kill_point child: passes two points five times" * doctest::skip()) {
@@ -23,7 +23,7 @@ TEST_CASE("kill_point child: passes two points five times" * doctest::skip()) {
 
 TEST_CASE("kill_point: the count-th passage of the named point kills, and no other") {
   const auto passages = [](const std::string& spec) {
-    child process{child_case, {{"HOLDFAST_KILL_POINT", spec}}};
+    child process{kill_point_child, {{"HOLDFAST_KILL_POINT", spec}}};
     int passed = 0;
     for (char one = 0; process.receive(&one, 1);)
       passed = one;

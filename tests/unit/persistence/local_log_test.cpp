@@ -19,7 +19,7 @@ fact with(T Fact::*member, T value) {
   return made;
 }
 
-struct fixture {
+struct local_log_fixture {
   memory_store db;
   watched_store disk{db};
   witness owner{disk};
@@ -27,11 +27,11 @@ struct fixture {
   std::optional<error> failure;
   std::optional<local_log> log;
 
-  void start(local_log_options options = {}, const std::vector<group_id>& groups = {0, 1}) {
+  void start(local_log_options options = {}, const std::vector<group_id>& led = {0, 1}) {
     log.emplace(disk, machine, owner, options, [this](const error& why) { failure = why; });
-    REQUIRE(log->start(groups));
+    REQUIRE(log->start(led));
   }
-  ~fixture() { disk.open(); }
+  ~local_log_fixture() { disk.open(); }
 
   /// The commit thread is in the middle of a write of one record; what is proposed now is queued.
   void hold_a_write() {
@@ -48,7 +48,7 @@ struct fixture {
 }  // namespace
 
 TEST_CASE_FIXTURE(
-  fixture,
+  local_log_fixture,
   "local_log: what gathers during a write is one more write, with one entry for each group") {
   start();
   hold_a_write();
@@ -66,7 +66,7 @@ TEST_CASE_FIXTURE(
   CHECK(commits[1].writes == commits[2].writes);
 }
 
-TEST_CASE_FIXTURE(fixture, "local_log: nothing is acked before its write is durable") {
+TEST_CASE_FIXTURE(local_log_fixture, "local_log: nothing is acked before its write is durable") {
   start();
   hold_a_write();
   CHECK(owner.count() == 0);
@@ -75,7 +75,7 @@ TEST_CASE_FIXTURE(fixture, "local_log: nothing is acked before its write is dura
   CHECK_FALSE(owner.acked_early());
 }
 
-TEST_CASE_FIXTURE(fixture,
+TEST_CASE_FIXTURE(local_log_fixture,
                   "local_log: a write holds no more than its bytes, and one record at least") {
   const auto bytes = size_of(*event_record("a", 1, 1'000));
   local_log_options options;
@@ -97,7 +97,7 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(owner.commits().size() == 1 + 5 + 1 + 5);
 }
 
-TEST_CASE_FIXTURE(fixture, "local_log: new events are refused at the bound, and leave no trace") {
+TEST_CASE_FIXTURE(local_log_fixture, "local_log: new events are refused at the bound, and leave no trace") {
   local_log_options options;
   options.queue_records_max = 8;
   start(options);
@@ -113,7 +113,7 @@ TEST_CASE_FIXTURE(fixture, "local_log: new events are refused at the bound, and 
   REQUIRE(owner.wait_for(9));
 }
 
-TEST_CASE_FIXTURE(fixture, "local_log: outcomes have as much room again, and no more") {
+TEST_CASE_FIXTURE(local_log_fixture, "local_log: outcomes have as much room again, and no more") {
   local_log_options options;
   options.queue_records_max = 8;
   start(options);
@@ -131,7 +131,7 @@ TEST_CASE_FIXTURE(fixture, "local_log: outcomes have as much room again, and no 
 }
 
 TEST_CASE_FIXTURE(
-  fixture, "local_log: bytes are bounded like records, and a single record is never too large") {
+  local_log_fixture, "local_log: bytes are bounded like records, and a single record is never too large") {
   const auto bytes = size_of(*event_record("a", 1, 10'000));
   local_log_options options;
   options.queue_bytes_max = 3 * bytes;
@@ -147,7 +147,7 @@ TEST_CASE_FIXTURE(
   REQUIRE(owner.wait_for(5));
 }
 
-TEST_CASE_FIXTURE(fixture,
+TEST_CASE_FIXTURE(local_log_fixture,
                   "local_log: a failed write stops it, once, and nobody is told anything else") {
   start();
   hold_a_write();
@@ -166,7 +166,7 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(propose(event_record("a", 6)) == errc::not_leader);
 }
 
-TEST_CASE_FIXTURE(fixture, "local_log: stop commits what is queued, and takes nothing more") {
+TEST_CASE_FIXTURE(local_log_fixture, "local_log: stop commits what is queued, and takes nothing more") {
   start();
   hold_a_write();
   for (std::uint64_t i = 1; i <= 100; ++i)
@@ -180,7 +180,7 @@ TEST_CASE_FIXTURE(fixture, "local_log: stop commits what is queued, and takes no
   log->stop();
 }
 
-TEST_CASE_FIXTURE(fixture, "local_log: the terms of all groups are one write") {
+TEST_CASE_FIXTURE(local_log_fixture, "local_log: the terms of all groups are one write") {
   std::vector<group_id> groups;
   for (group_id group = 0; group <= 24; ++group)
     groups.push_back(group);

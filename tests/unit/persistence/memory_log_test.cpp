@@ -66,7 +66,7 @@ record_ptr record(time_us at) {
   return std::make_shared<const turn_record>(std::move(made));
 }
 
-struct fixture {
+struct memory_log_fixture {
   memory_store db;
   recorder machine;
   listener owner;
@@ -104,7 +104,7 @@ struct fixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(fixture, "memory_log: nothing is committed before a step, and then all in one") {
+TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: nothing is committed before a step, and then all in one") {
   const auto term = lead(3);
   CHECK(owner.take() == lines{"leading 3 term 1"});
   const auto first = record(10);
@@ -126,7 +126,7 @@ TEST_CASE_FIXTURE(fixture, "memory_log: nothing is committed before a step, and 
   CHECK(log.count().bytes > 0);
 }
 
-TEST_CASE_FIXTURE(fixture, "memory_log: a step takes no more than it is told and keeps the order") {
+TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: a step takes no more than it is told and keeps the order") {
   const auto term = lead(1);
   for (time_us at = 1; at <= 5; ++at)
     propose(1, term, at);
@@ -138,7 +138,7 @@ TEST_CASE_FIXTURE(fixture, "memory_log: a step takes no more than it is told and
                               "committed 1 term 1 index 3: 5"});
 }
 
-TEST_CASE_FIXTURE(fixture, "memory_log: groups take turns") {
+TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: groups take turns") {
   for (const group_id group : std::vector<group_id>{5, 0, 2}) {
     const auto term = lead(group);
     propose(group, term, group * 10);
@@ -159,7 +159,7 @@ TEST_CASE_FIXTURE(fixture, "memory_log: groups take turns") {
   CHECK(owner.take() == lines{"committed 5 term 1 index 3: 52"});
 }
 
-TEST_CASE_FIXTURE(fixture, "memory_log: a listener may propose what the next step commits") {
+TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: a listener may propose what the next step commits") {
   const auto term = lead(1);
   propose(1, term, 1);
   owner.take();
@@ -173,7 +173,7 @@ TEST_CASE_FIXTURE(fixture, "memory_log: a listener may propose what the next ste
   CHECK(owner.take() == lines{"committed 1 term 1 index 1: 1", "committed 1 term 1 index 2: 2"});
 }
 
-TEST_CASE_FIXTURE(fixture, "memory_log: only the present term of a led group is accepted") {
+TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: only the present term of a led group is accepted") {
   CHECK(refused(1, 1) == errc::not_leader);
   const auto term = lead(1);
   CHECK(log.leads(1, term));
@@ -189,7 +189,7 @@ TEST_CASE_FIXTURE(fixture, "memory_log: only the present term of a led group is 
   CHECK(refused(1, term + 1) == errc::ok);
 }
 
-TEST_CASE_FIXTURE(fixture, "memory_log: a hook refuses proposals, which then leave no trace") {
+TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: a hook refuses proposals, which then leave no trace") {
   const auto term = lead(1);
   log.on_propose = [](group_id, const turn_record& proposed) {
     return proposed.at == 1 ? errc::overloaded : proposed.at == 2 ? errc::not_leader : errc::ok;
@@ -206,7 +206,7 @@ TEST_CASE_FIXTURE(fixture, "memory_log: a hook refuses proposals, which then lea
   CHECK(journal() == "1:1.0=3 ");
 }
 
-TEST_CASE_FIXTURE(fixture, "memory_log: a deposed leader's queue is applied without telling") {
+TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: a deposed leader's queue is applied without telling") {
   const auto term = lead(1);
   propose(1, term, 7);
   owner.take();
@@ -219,7 +219,7 @@ TEST_CASE_FIXTURE(fixture, "memory_log: a deposed leader's queue is applied with
   CHECK(owner.take() == lines{"leading 1 term 2", "committed 1 term 2 index 2: 8"});
 }
 
-TEST_CASE_FIXTURE(fixture, "memory_log: a deposed leader's queue is dropped without telling") {
+TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: a deposed leader's queue is dropped without telling") {
   const auto term = lead(1);
   propose(1, term, 7);
   owner.take();
@@ -234,7 +234,7 @@ TEST_CASE_FIXTURE(fixture, "memory_log: a deposed leader's queue is dropped with
   CHECK(owner.take() == lines{"leading 1 term 2", "committed 1 term 2 index 1: 8"});
 }
 
-TEST_CASE_FIXTURE(fixture, "memory_log: a crash keeps what was committed, and nothing else") {
+TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: a crash keeps what was committed, and nothing else") {
   const auto term = lead(1);
   propose(1, term, 1);
   step();
@@ -253,7 +253,7 @@ TEST_CASE_FIXTURE(fixture, "memory_log: a crash keeps what was committed, and no
   CHECK(owner.take() == lines{"leading 1 term 2", "committed 1 term 2 index 2: 3"});
 }
 
-TEST_CASE_FIXTURE(fixture,
+TEST_CASE_FIXTURE(memory_log_fixture,
                   "memory_log: a crash just after the write keeps what nobody was told of") {
   const auto term = lead(1);
   propose(1, term, 1);
@@ -269,7 +269,7 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(owner.take() == lines{"leading 1 term 2", "committed 1 term 2 index 2: 3"});
 }
 
-TEST_CASE_FIXTURE(fixture,
+TEST_CASE_FIXTURE(memory_log_fixture,
                   "memory_log: term and index survive in another log over the same store") {
   propose(1, lead(1), 1);
   step();
@@ -283,7 +283,7 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(log_state(1) == encode(holdfast::log_state{2, 1}));
 }
 
-TEST_CASE_FIXTURE(fixture, "memory_log: a failed write ends the log until a crash") {
+TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: a failed write ends the log until a crash") {
   const auto term = lead(1);
   propose(1, term, 1);
   owner.take();
@@ -302,7 +302,7 @@ TEST_CASE_FIXTURE(fixture, "memory_log: a failed write ends the log until a cras
   CHECK(lead(1) == term + 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "memory_log: a term that was not written is not begun") {
+TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: a term that was not written is not begun") {
   db.fail_next_write(errc::io_failure);
   CHECK_FALSE(log.lead(1));
   CHECK(owner.take().empty());
@@ -310,7 +310,7 @@ TEST_CASE_FIXTURE(fixture, "memory_log: a term that was not written is not begun
   CHECK(lead(1) == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "memory_log: a log state of another size is corrupt") {
+TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: a log state of another size is corrupt") {
   write_set writes;
   writes.put(family::meta, keys::log_state(1), "short");
   REQUIRE(db.write(writes, true));

@@ -9,32 +9,17 @@
 #include <utility>
 #include <vector>
 
+#include "tests/unit/persistence/fixture.hpp"
+
 using namespace holdfast;
+using namespace holdfast::testing;
 
 namespace {
 
-using rows = std::vector<std::pair<std::string, std::string>>;
-
-rows walk(const reader& from, family in, std::string_view lower, std::string_view upper,
-          bool descending = false) {
-  rows out;
-  const auto at = from.scan(in, lower, upper, descending);
-  for (; at->valid(); at->next())
-    out.emplace_back(at->key(), at->value());
-  CHECK(at->state());
-  return out;
-}
-
-std::optional<std::string> read(const reader& from, std::string_view key) {
+std::optional<std::string> journal_value(const reader& from, std::string_view key) {
   auto got = from.get(family::journal, key);
   REQUIRE(got);
   return *got;
-}
-
-void put(store& into, std::string key, std::string value, bool durable = true) {
-  write_set writes;
-  writes.put(family::journal, std::move(key), std::move(value));
-  REQUIRE(into.write(writes, durable));
 }
 
 template <class F>
@@ -78,7 +63,7 @@ TEST_CASE("memory_store: a write set is applied in its order") {
   CHECK(walk(db, family::journal, "", "z") == rows{{"a", "2"}});
   CHECK(db.size(family::journal) == 1);
   CHECK(db.size(family::mailbox) == 0);
-  CHECK_FALSE(read(db, "b"));
+  CHECK_FALSE(journal_value(db, "b"));
 }
 
 TEST_CASE("memory_store: a scan holds the lower bound, not the upper one, both ways") {
@@ -107,8 +92,8 @@ TEST_CASE("memory_store: snapshots and cursors do not see later writes") {
   writes.erase(family::journal, "b");
   writes.put(family::journal, "c", "2");
   REQUIRE(db.write(writes, true));
-  CHECK(read(*before, "a") == "1");
-  CHECK_FALSE(read(*before, "c"));
+  CHECK(journal_value(*before, "a") == "1");
+  CHECK_FALSE(journal_value(*before, "c"));
   CHECK(walk(*before, family::journal, "a", "z") == rows{{"a", "1"}, {"b", "1"}});
   CHECK(at->value() == "1");
   at->next();
@@ -122,8 +107,8 @@ TEST_CASE("memory_store: a snapshot survives a crash of what it shows") {
   put(db, "a", "1", false);
   const auto before = db.snapshot();
   db.crash();
-  CHECK(read(*before, "a") == "1");
-  CHECK_FALSE(read(db, "a"));
+  CHECK(journal_value(*before, "a") == "1");
+  CHECK_FALSE(journal_value(db, "a"));
 }
 
 TEST_CASE("memory_store: a crash goes back to the last durable write") {
@@ -153,10 +138,10 @@ TEST_CASE("memory_store: a write that was told to fail changes nothing, and only
   const auto failed = db.write(writes, true);
   REQUIRE_FALSE(failed);
   CHECK(failed.error().code == errc::io_failure);
-  CHECK(read(db, "a") == "1");
+  CHECK(journal_value(db, "a") == "1");
   CHECK(db.durable_writes() == 0);
   REQUIRE(db.write(writes, true));
-  CHECK(read(db, "a") == "2");
+  CHECK(journal_value(db, "a") == "2");
 }
 
 TEST_CASE("memory_store: a key put once may be single-erased, an absent one too") {
@@ -167,7 +152,7 @@ TEST_CASE("memory_store: a key put once may be single-erased, an absent one too"
     writes.single_erase(family::journal, "a");
     writes.single_erase(family::journal, "a");
     REQUIRE(db.write(writes, true));
-    CHECK_FALSE(read(db, "a"));
+    CHECK_FALSE(journal_value(db, "a"));
   }
 }
 
@@ -211,5 +196,5 @@ TEST_CASE("memory_store: a crash takes back puts that would make a single_erase 
   writes.single_erase(family::journal, "a");
   REQUIRE(db.write(writes, false));
   db.crash();
-  CHECK(read(db, "a") == "1");
+  CHECK(journal_value(db, "a") == "1");
 }

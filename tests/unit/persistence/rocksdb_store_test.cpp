@@ -27,7 +27,7 @@ constexpr const char* filling_child = "rocksdb_store child: fills a folder and d
 constexpr const char* locking_child = "rocksdb_store child: opens a folder that is in use";
 constexpr const char* limited_child = "rocksdb_store child: writes until the disk refuses";
 
-struct fixture {
+struct rocksdb_store_fixture {
   folder made;
   std::string path = (made.path() / "data").string();
 
@@ -84,7 +84,7 @@ std::string text_of(std::uint64_t number, std::size_t size) {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(fixture, "rocksdb_store: a folder is made when asked, with those above it") {
+TEST_CASE_FIXTURE(rocksdb_store_fixture, "rocksdb_store: a folder is made when asked, with those above it") {
   CHECK(open(false) == errc::not_found);
   CHECK(open(true, true) == errc::not_found);
   CHECK_FALSE(fs::exists(path));
@@ -93,7 +93,7 @@ TEST_CASE_FIXTURE(fixture, "rocksdb_store: a folder is made when asked, with tho
   CHECK(open(false) == errc::ok);
 }
 
-TEST_CASE_FIXTURE(fixture, "rocksdb_store: an empty folder becomes a store, a file does not") {
+TEST_CASE_FIXTURE(rocksdb_store_fixture, "rocksdb_store: an empty folder becomes a store, a file does not") {
   fs::create_directory(path);
   CHECK(open(false) == errc::not_found);
   CHECK(open() == errc::ok);
@@ -112,7 +112,7 @@ TEST_CASE("rocksdb_store child: opens a folder that is in use" * doctest::skip()
 }
 
 TEST_CASE_FIXTURE(
-  fixture, "rocksdb_store: another process is told who uses the folder, and can have it after") {
+  rocksdb_store_fixture, "rocksdb_store: another process is told who uses the folder, and can have it after") {
   const auto try_it = [&](const char* read_only) {
     child process{locking_child,
                   {{"HOLDFAST_TEST_FOLDER", path}, {"HOLDFAST_TEST_READ_ONLY", read_only}}};
@@ -137,7 +137,7 @@ TEST_CASE_FIXTURE(
   CHECK(try_it("0").starts_with("conflict"));
 }
 
-TEST_CASE_FIXTURE(fixture,
+TEST_CASE_FIXTURE(rocksdb_store_fixture,
                   "rocksdb_store: reading a stopped folder sees all of it and changes nothing") {
   {
     const auto db = open_folder(path);
@@ -158,7 +158,7 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(files_in(path) == before);
 }
 
-TEST_CASE_FIXTURE(fixture,
+TEST_CASE_FIXTURE(rocksdb_store_fixture,
                   "rocksdb_store: a folder of a newer format is refused, and stays as it is") {
   const auto mark = [&](const std::string& format) {
     const auto db = open_folder(path);
@@ -176,7 +176,7 @@ TEST_CASE_FIXTURE(fixture,
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "rocksdb_store: families that this version does not know are refused") {
+TEST_CASE_FIXTURE(rocksdb_store_fixture, "rocksdb_store: families that this version does not know are refused") {
   {
     open_folder(path);
     rocksdb::DB* db = nullptr;
@@ -201,7 +201,7 @@ TEST_CASE_FIXTURE(fixture, "rocksdb_store: families that this version does not k
   CHECK(says("newer holdfast"));
 }
 
-TEST_CASE_FIXTURE(fixture, "rocksdb_store: somebody else's RocksDB is refused") {
+TEST_CASE_FIXTURE(rocksdb_store_fixture, "rocksdb_store: somebody else's RocksDB is refused") {
   rocksdb::Options options;
   options.create_if_missing = true;
   rocksdb::DB* db = nullptr;
@@ -212,7 +212,7 @@ TEST_CASE_FIXTURE(fixture, "rocksdb_store: somebody else's RocksDB is refused") 
   CHECK(says("not one of holdfast"));
 }
 
-TEST_CASE_FIXTURE(fixture,
+TEST_CASE_FIXTURE(rocksdb_store_fixture,
                   "rocksdb_store: a start that ended before the format was written is done again") {
   rocksdb::Options options;
   options.create_if_missing = true;
@@ -253,7 +253,7 @@ TEST_CASE("rocksdb_store child: writes until the disk refuses" * doctest::skip()
 }
 
 TEST_CASE_FIXTURE(
-  fixture,
+  rocksdb_store_fixture,
   "rocksdb_store: the first failed write is final, and what was acked before it is there") {
   child process{limited_child, {{"HOLDFAST_TEST_FOLDER", path}}};
   std::uint64_t last = 0;
@@ -290,7 +290,7 @@ TEST_CASE("rocksdb_store child: fills a folder and dies" * doctest::skip()) {
 namespace {
 
 /// A folder with 20 records in its log: 19 of 1,000 bytes, and the last of 100,000, in several fragments.
-struct damaged : fixture {
+struct damaged : rocksdb_store_fixture {
   damaged() {
     std::string sizes;
     for (int i = 1; i < 20; ++i)
@@ -321,7 +321,7 @@ struct damaged : fixture {
   }
   /// How many records there are with this log: opened twice, because the first time may repair. 0: refused.
   std::size_t records_with(const std::string& bytes) const {
-    fixture copy;
+    rocksdb_store_fixture copy;
     fs::copy(path, copy.path, fs::copy_options::recursive);
     overwrite(fs::path(copy.path) / log.filename(), bytes);
     if (copy.open() != errc::ok) {
@@ -408,7 +408,7 @@ TEST_CASE_FIXTURE(damaged,
   CHECK(read(*open_folder(path), family::journal, key(20)) == "again");
 }
 
-TEST_CASE_FIXTURE(fixture, "rocksdb_store: an older log that is missing or was cut is refused") {
+TEST_CASE_FIXTURE(rocksdb_store_fixture, "rocksdb_store: an older log that is missing or was cut is refused") {
   std::string sizes = "100";
   for (int i = 0; i < 40; ++i)
     sizes += ",200000";  // more than a memtable

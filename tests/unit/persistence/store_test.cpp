@@ -7,16 +7,6 @@
 using namespace holdfast;
 using namespace holdfast::testing;
 
-namespace {
-
-void put(store& into, std::string key, std::string value, bool durable = true) {
-  write_set writes;
-  writes.put(family::journal, std::move(key), std::move(value));
-  REQUIRE(into.write(writes, durable));
-}
-
-}  // namespace
-
 TYPE_TO_STRING(in_memory);
 TYPE_TO_STRING(in_rocksdb);
 #define STORES in_memory, in_rocksdb

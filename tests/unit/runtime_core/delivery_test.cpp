@@ -6,7 +6,7 @@ using namespace holdfast::testing;
 namespace {
 
 /// Completes at once with what it was sent.
-void echo(turn_builder& turn, const compiled_agent&, const trigger& t) {
+void call_echo(turn_builder& turn, const compiled_agent&, const trigger& t) {
   complete_run(turn, t.arrived.data);
 }
 
@@ -62,7 +62,7 @@ TEST_CASE("delivery: an event to an idle agent starts its run in the same record
 
 TEST_CASE("delivery: ids that the home partition gave are kept") {
   agent_bench bench{native_agent("t")};
-  bench.native.call = echo;
+  bench.native.call = call_echo;
   deliver_event cmd;
   cmd.id = event_id{make_id(5, 1, 2, 3)};
   cmd.run = run_id{make_id(5, 3, 2, 4)};
@@ -90,7 +90,7 @@ TEST_CASE("delivery: an event that comes while a run is open waits, and starts w
 
 TEST_CASE("delivery: events are numbered in their order and started in it") {
   agent_bench bench{native_agent("t")};
-  bench.native.call = echo;
+  bench.native.call = call_echo;
   std::vector<command> events;
   for (int i = 0; i < 5; ++i) {
     deliver_event cmd;
@@ -112,7 +112,7 @@ TEST_CASE("delivery: events are numbered in their order and started in it") {
 
 TEST_CASE("delivery: one turn starts at most 64 events and says that there is more") {
   agent_bench bench{native_agent("t")};
-  bench.native.call = echo;
+  bench.native.call = call_echo;
   std::vector<command> events(70, [] {
     deliver_event cmd;
     cmd.event = event_of("go");
@@ -161,7 +161,7 @@ TEST_CASE("delivery: a message of another partition that finds the mailbox full 
 
 TEST_CASE("delivery: a message of another partition is marked as taken in the record of its turn") {
   agent_bench bench{native_agent("t")};
-  bench.native.call = echo;
+  bench.native.call = call_echo;
   deliver_event cmd;
   cmd.event = event_of("go");
   std::vector<queued_command> queued;
@@ -286,7 +286,7 @@ TEST_CASE("delivery: a run keeps the version it started with, the next one takes
 TEST_CASE(
   "delivery: only a turn of new events may be refused, and not while older ones are under way") {
   agent_bench bench{native_agent("t")};
-  bench.native.call = echo;
+  bench.native.call = call_echo;
   deliver_event cmd;
   cmd.event = event_of("go");
   CHECK(bench.propose({cmd}).may_refuse);
@@ -315,7 +315,7 @@ TEST_CASE("delivery: a discarded turn leaves the state as it was") {
 
 TEST_CASE("delivery: a mailbox that cannot be read is an incident, not silence") {
   agent_bench bench{native_agent("t")};
-  bench.native.call = echo;
+  bench.native.call = call_echo;
   deliver_event cmd;
   cmd.event = event_of("go");
   bench.turn(std::vector<command>(70, cmd));

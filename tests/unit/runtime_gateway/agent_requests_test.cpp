@@ -6,7 +6,7 @@ using namespace holdfast::testing;
 
 namespace {
 
-const std::string base = "/v1/agents/support/cus_42";
+const std::string agent_path = "/v1/agents/support/cus_42";
 
 /// An agent whose run waits for a tool's retry, with a second event in its mailbox.
 void make_waiting(fake_node& node) {
@@ -31,7 +31,7 @@ void make_waiting(fake_node& node) {
 TEST_CASE("agents: one is described with what it waits for and what unblocks it") {
   asking at;
   make_waiting(at.node);
-  const auto agent = at.ask("GET", base)->body();
+  const auto agent = at.ask("GET", agent_path)->body();
   CHECK(agent["kind"] == "agent");
   CHECK(agent["agent"] == "support/cus_42");
   CHECK(agent["type"] == "support");
@@ -50,9 +50,9 @@ TEST_CASE("agents: one is described with what it waits for and what unblocks it"
   CHECK(agent["cause"]["kind"] == "retry");
   CHECK(agent["cause"]["until"] == "2026-09-21T14:13:21.000Z");
   CHECK(agent["cause"]["unblock"]["command"] == "holdfast agent retry support/cus_42");
-  CHECK(agent["cause"]["unblock"]["http"] == json{{"method", "POST"}, {"path", base + "/retry"}});
+  CHECK(agent["cause"]["unblock"]["http"] == json{{"method", "POST"}, {"path", agent_path + "/retry"}});
 
-  const auto why = at.ask("GET", base + "/why")->body();
+  const auto why = at.ask("GET", agent_path + "/why")->body();
   CHECK(why["kind"] == "why");
   CHECK(why["status"] == "waiting");
   CHECK(why["causes"].size() == 1);
@@ -62,27 +62,27 @@ TEST_CASE("agents: one is described with what it waits for and what unblocks it"
 TEST_CASE("agents: one that was never addressed is not found, under any of its paths") {
   asking at;
   for (const auto* rest : {"", "/why", "/state", "/mailbox", "/timers", "/history", "/stream"})
-    check_refused(at, at.ask("GET", base + rest), 404, "not_found");
-  check_refused(at, at.ask("DELETE", base), 404, "not_found");
-  check_refused(at, at.ask("POST", base + "/fork", R"({"at":1,"key":"b"})"), 404, "not_found");
+    check_refused(at, at.ask("GET", agent_path + rest), 404, "not_found");
+  check_refused(at, at.ask("DELETE", agent_path), 404, "not_found");
+  check_refused(at, at.ask("POST", agent_path + "/fork", R"({"at":1,"key":"b"})"), 404, "not_found");
 }
 
 TEST_CASE("agents: an idle one has no cause") {
   asking at;
   const auto seq = at.node.commit(one, {received(at.node, one, 1)});
   at.node.commit(one, {started(at.node, one, 1, seq), run_completed{run_no(at.node, one, 1), "1"}});
-  const auto agent = at.ask("GET", base)->body();
+  const auto agent = at.ask("GET", agent_path)->body();
   CHECK(agent["status"] == "idle");
   CHECK(agent["run_id"].is_null());
   CHECK(agent["cause"].is_null());
-  CHECK(at.ask("GET", base + "/why")->body()["causes"].empty());
+  CHECK(at.ask("GET", agent_path + "/why")->body()["causes"].empty());
 }
 
 TEST_CASE("agents: the mailbox lists what waits, oldest first") {
   asking at;
   make_waiting(at.node);
   at.node.commit(one, {received(at.node, one, 3)});
-  const auto first = at.ask("GET", base + "/mailbox?limit=1")->body();
+  const auto first = at.ask("GET", agent_path + "/mailbox?limit=1")->body();
   REQUIRE(first["items"].size() == 1);
   CHECK(first["items"][0]["seq"] == 4);
   CHECK(first["items"][0]["event"]["data"] == json{{"second", 1}});
@@ -90,7 +90,7 @@ TEST_CASE("agents: the mailbox lists what waits, oldest first") {
   CHECK(first["items"][0]["attempts"] == 0);
   CHECK(first["items"][0]["received_at"].is_string());
   const auto second =
-    at.ask("GET", base + "/mailbox?limit=1&cursor=" + first["next"].get<std::string>())->body();
+    at.ask("GET", agent_path + "/mailbox?limit=1&cursor=" + first["next"].get<std::string>())->body();
   REQUIRE(second["items"].size() == 1);
   CHECK(second["items"][0]["run_id"] == to_string(run_no(at.node, one, 3)));
   CHECK(second["next"].is_null());
@@ -100,8 +100,8 @@ TEST_CASE("agents: a waiting run that was cancelled is not in the mailbox any mo
   asking at;
   make_waiting(at.node);
   at.node.commit(one, {run_cancelled{run_no(at.node, one, 2), "because"}});
-  CHECK(at.ask("GET", base + "/mailbox")->body()["items"].empty());
-  CHECK(at.ask("GET", base)->body()["mailbox"] == 0);
+  CHECK(at.ask("GET", agent_path + "/mailbox")->body()["items"].empty());
+  CHECK(at.ask("GET", agent_path)->body()["mailbox"] == 0);
   CHECK(at.ask("GET", "/v1/runs/" + to_string(run_no(at.node, one, 2)))->body()["status"] ==
         "cancelled");
 }
@@ -111,7 +111,7 @@ TEST_CASE("agents: timers are listed by when they are due") {
   make_waiting(at.node);
   at.node.commit(
     one, {timer_set{2, timer_kind::sleep, test_time + 5, "soon", run_no(at.node, one, 1), 0}});
-  const auto timers = at.ask("GET", base + "/timers")->body()["items"];
+  const auto timers = at.ask("GET", agent_path + "/timers")->body()["items"];
   REQUIRE(timers.size() == 2);
   CHECK(timers[0] == json{{"id", 2},
                           {"kind", "sleep"},
@@ -124,13 +124,13 @@ TEST_CASE("agents: timers are listed by when they are due") {
 TEST_CASE("agents: the state comes with its ETag") {
   asking at;
   at.node.commit(one, {paused{"me", "r"}});
-  auto got = at.ask("GET", base + "/state");
+  auto got = at.ask("GET", agent_path + "/state");
   CHECK(got->header("ETag") == "\"1\"");
   CHECK(
     got->body() ==
     json{{"kind", "state"}, {"agent", "support/cus_42"}, {"seq", 1}, {"state", json::object()}});
   at.node.commit(one, {state_changed{R"({"big":12345678901234567890.5})"}});
-  got = at.ask("GET", base + "/state");
+  got = at.ask("GET", agent_path + "/state");
   CHECK(got->header("ETag") == "\"2\"");
   CHECK(got->answer->body.find("12345678901234567890.5") != std::string::npos);
 }
@@ -208,6 +208,6 @@ TEST_CASE("agents: a damaged snapshot is an inner failure, not a crash") {
   write_set out;
   out.put(family::snapshot, keys::agent(at.node.group(one), one), "garbage");
   REQUIRE(at.node.disk.write(out, true));
-  CHECK(at.ask("GET", base)->status() == 500);
+  CHECK(at.ask("GET", agent_path)->status() == 500);
   CHECK(at.ask("GET", "/v1/agents")->status() == 500);
 }

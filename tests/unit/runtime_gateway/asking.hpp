@@ -78,15 +78,19 @@ public:
   void send(net::http_response&& response) override {
     if (!answer)
       answer = std::move(response);
+    tell();
   }
   net::stream_handle start_stream(net::http_response&& head) override {
     if (answer)
       return {};
     answer = std::move(head);
     stream = std::make_shared<kept_stream>();
+    tell();
     return net::stream_handle{stream};
   }
   void on_abort(std::function<void()>) override {}
+  /// Until there is an answer from another thread.
+  void wait() const { answered_.wait(false); }
 
   unsigned status() const {
     REQUIRE(answer);
@@ -114,6 +118,13 @@ public:
 
   std::optional<net::http_response> answer;
   std::shared_ptr<kept_stream> stream;
+
+private:
+  void tell() {
+    answered_ = true;
+    answered_.notify_all();
+  }
+  std::atomic<bool> answered_{false};
 };
 
 struct asking {

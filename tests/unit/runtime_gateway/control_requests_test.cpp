@@ -5,7 +5,7 @@ using namespace holdfast::testing;
 
 namespace {
 
-const std::string base = "/v1/agents/support/cus_42";
+const std::string control_path = "/v1/agents/support/cus_42";
 
 const control& told(const asking& at) {
   REQUIRE(!at.node.submits.empty());
@@ -22,7 +22,7 @@ TEST_CASE("control: each verb reaches the agent with its reason, and is answered
   for (const auto& [word, verb] : verbs) {
     CAPTURE(word);
     asking at;
-    const auto got = at.ask("POST", base + "/" + word, R"({"reason":"because"})");
+    const auto got = at.ask("POST", control_path + "/" + word, R"({"reason":"because"})");
     CHECK(at.node.submits[0].to == one);
     CHECK(told(at).verb == verb);
     CHECK(told(at).reason == "because");
@@ -38,37 +38,37 @@ TEST_CASE("control: each verb reaches the agent with its reason, and is answered
 
 TEST_CASE("control: no body is no reason") {
   asking at;
-  at.ask("POST", base + "/pause");
+  at.ask("POST", control_path + "/pause");
   CHECK(told(at).reason.empty());
 }
 
 TEST_CASE("control: a retry may begin from the start") {
   asking at;
-  at.ask("POST", base + "/retry", R"({"from_start":true})");
+  at.ask("POST", control_path + "/retry", R"({"from_start":true})");
   CHECK(told(at).from_start);
   asking other;
-  check_refused(other, other.ask("POST", base + "/pause", R"({"from_start":true})"), 422, "schema");
+  check_refused(other, other.ask("POST", control_path + "/pause", R"({"from_start":true})"), 422, "schema");
 }
 
 TEST_CASE("control: what is refused reaches nobody") {
   asking at;
   check_refused(at, at.ask("POST", "/v1/agents/nosuch/k/pause"), 404, "unknown_type");
   check_refused(at, at.ask("POST", "/v1/agents/support/%01/pause"), 400, "invalid_key");
-  check_refused(at, at.ask("POST", base + "/pause", "{"), 400, "malformed");
-  check_refused(at, at.ask("POST", base + "/pause", "[]"), 422, "schema");
-  check_refused(at, at.ask("POST", base + "/pause", R"({"why":"x"})"), 422, "schema");
-  check_refused(at, at.ask("POST", base + "/pause", R"({"reason":1})"), 422, "schema");
+  check_refused(at, at.ask("POST", control_path + "/pause", "{"), 400, "malformed");
+  check_refused(at, at.ask("POST", control_path + "/pause", "[]"), 422, "schema");
+  check_refused(at, at.ask("POST", control_path + "/pause", R"({"why":"x"})"), 422, "schema");
+  check_refused(at, at.ask("POST", control_path + "/pause", R"({"reason":1})"), 422, "schema");
   check_refused(at,
-                at.ask("POST", base + "/pause", R"({"reason":")" + std::string(2'000, 'x') + "\"}"),
+                at.ask("POST", control_path + "/pause", R"({"reason":")" + std::string(2'000, 'x') + "\"}"),
                 422, "schema");
-  check_refused(at, at.ask("POST", base + "/pause", "x", {{"Content-Type", "text/plain"}}), 415,
+  check_refused(at, at.ask("POST", control_path + "/pause", "x", {{"Content-Type", "text/plain"}}), 415,
                 "unsupported_media");
-  check_refused(at, at.ask("POST", base + "/explode"), 404, "not_found");
+  check_refused(at, at.ask("POST", control_path + "/explode"), 404, "not_found");
 }
 
 TEST_CASE("control: the agent's refusal is passed on") {
   asking at;
-  const auto got = at.ask("POST", base + "/cancel");
+  const auto got = at.ask("POST", control_path + "/cancel");
   at.node.submits[0].tell(error{errc::conflict, "there is no open run"});
   CHECK(got->status() == 409);
   CHECK(got->body()["detail"] == "there is no open run");
@@ -76,7 +76,7 @@ TEST_CASE("control: the agent's refusal is passed on") {
 
 TEST_CASE("control: a verb with an idempotency key carries its scope") {
   asking at;
-  const auto got = at.ask("POST", base + "/pause", {}, {{"Idempotency-Key", "k"}});
+  const auto got = at.ask("POST", control_path + "/pause", {}, {{"Idempotency-Key", "k"}});
   CHECK(at.node.submits[0].once);
   at.node.commit(one, {paused{"local", "because"}});
   at.node.submits[0].tell(accepted_event{one, {}, {}, false, true});
@@ -112,7 +112,7 @@ TEST_CASE("control: a run is cancelled or retried by its id and answered with th
 TEST_CASE("control: deleting answers without content") {
   asking at;
   at.node.commit(one, {paused{"me", "r"}});
-  const auto got = at.ask("DELETE", base);
+  const auto got = at.ask("DELETE", control_path);
   CHECK(told(at).verb == control_verb::remove);
   at.node.submits[0].tell(command_done{one, {}, true});
   CHECK(got->status() == 204);
@@ -123,7 +123,7 @@ TEST_CASE("control: a state patch goes with the seq that it is for") {
   asking at;
   at.node.commit(one, {state_changed{R"({"a":1})"}});
   const auto got =
-    at.ask("PATCH", base + "/state", R"({"a":null,"b":2})",
+    at.ask("PATCH", control_path + "/state", R"({"a":null,"b":2})",
            {{"Content-Type", "application/merge-patch+json"}, {"If-Match", "\"1\""}});
   const auto& patch = std::get<patch_state>(at.node.submits[0].cmd);
   CHECK(patch.if_seq == seq_no{1});
@@ -137,9 +137,9 @@ TEST_CASE("control: a state patch goes with the seq that it is for") {
 
 TEST_CASE("control: a state patch needs no If-Match, and takes a star") {
   asking at;
-  at.ask("PATCH", base + "/state", "{}", {{"Content-Type", "application/json"}, {"If-Match", "*"}});
+  at.ask("PATCH", control_path + "/state", "{}", {{"Content-Type", "application/json"}, {"If-Match", "*"}});
   CHECK(!std::get<patch_state>(at.node.submits[0].cmd).if_seq);
-  at.ask("PATCH", base + "/state", "{}");
+  at.ask("PATCH", control_path + "/state", "{}");
   CHECK(!std::get<patch_state>(at.node.submits[1].cmd).if_seq);
 }
 
@@ -147,7 +147,7 @@ TEST_CASE("control: a state patch that cannot be is refused") {
   asking at;
   const auto patch = [&](const std::string& body, const std::string& tag,
                          const std::string& type = "application/json") {
-    return at.ask("PATCH", base + "/state", body, {{"Content-Type", type}, {"If-Match", tag}});
+    return at.ask("PATCH", control_path + "/state", body, {{"Content-Type", type}, {"If-Match", tag}});
   };
   check_refused(at, patch("{}", "\"x\""), 412, "precondition_failed");
   check_refused(at, patch("{}", "W/\"1\""), 412, "precondition_failed");
@@ -163,7 +163,7 @@ TEST_CASE("control: a state patch that cannot be is refused") {
 TEST_CASE("control: a fork names a point of the history and a new key") {
   asking at;
   at.node.commit(one, {paused{"me", "r"}, resumed{"me", "r"}});
-  const auto got = at.ask("POST", base + "/fork", R"({"at":2,"key":"cus/43"})");
+  const auto got = at.ask("POST", control_path + "/fork", R"({"at":2,"key":"cus/43"})");
   REQUIRE(at.node.forks.size() == 1);
   CHECK(at.node.forks[0].from == one);
   CHECK(at.node.forks[0].at == 2);
@@ -179,7 +179,7 @@ TEST_CASE("control: a fork that cannot be is refused") {
   at.node.commit(one, {paused{"me", "r"}});
   const auto refused = [&](const std::string& body, unsigned number, const std::string& code) {
     CAPTURE(body);
-    check_refused(at, at.ask("POST", base + "/fork", body), number, code);
+    check_refused(at, at.ask("POST", control_path + "/fork", body), number, code);
   };
   refused("{}", 422, "schema");
   refused(R"({"at":1})", 422, "schema");

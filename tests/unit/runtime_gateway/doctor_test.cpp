@@ -125,7 +125,7 @@ TEST_CASE("doctor: each thing that must be on disk is missed when it is not") {
           erase(n, family::index, keys::agent_run(g, one, run_no(n, one, 1)));
         }) == texts{"run_missing"});
   CHECK(broken([](fake_node& n, group_id) {
-          erase(n, family::definition, keys::definition("agent", "support", 1));
+          erase(n, family::definitions, keys::definition("agent", "support", 1));
         }) == texts{"definition_missing"});
   CHECK(broken([](fake_node& n, group_id g) {
           erase(n, family::memory, keys::numbered(g, one, n.state_of(one).memory_seq));

@@ -5,7 +5,7 @@ using namespace holdfast::testing;
 
 namespace {
 
-const std::string path = "/v1/agents/support/cus_42/events";
+const std::string events_path = "/v1/agents/support/cus_42/events";
 
 accepted_event accepted_of(const fake_node& node, bool replayed = false) {
   return {one, event_no(node, one, 7), run_no(node, one, 7), false, replayed};
@@ -37,7 +37,7 @@ TEST_CASE(
   "says so") {
   asking at;
   const auto got =
-    at.ask("POST", path,
+    at.ask("POST", events_path,
            R"( {"type":"order.paid", "data": {"b":1 , "a":1.50,"big":12345678901234567890} } )");
   CHECK(!got->answer);
   const auto& deliver = delivered(at);
@@ -70,7 +70,7 @@ TEST_CASE("events: a key keeps its encoded slash, and a type is not asked for") 
 
 TEST_CASE("events: an event that joined a run says so") {
   asking at;
-  const auto got = at.ask("POST", path, R"({"data":1})");
+  const auto got = at.ask("POST", events_path, R"({"data":1})");
   auto accepted = accepted_of(at.node);
   accepted.merged = true;
   at.node.submits[0].tell(accepted);
@@ -92,7 +92,7 @@ TEST_CASE("events: the node's refusals are problems with their status") {
   for (const auto& [code, number, name] : refusals) {
     CAPTURE(name);
     asking at;
-    const auto got = at.ask("POST", path, R"({"data":1})");
+    const auto got = at.ask("POST", events_path, R"({"data":1})");
     at.node.submits[0].tell(error{code, "because"});
     CHECK(got->status() == number);
     CHECK(got->code() == name);
@@ -103,7 +103,7 @@ TEST_CASE("events: the node's refusals are problems with their status") {
 
 TEST_CASE("events: an inner failure gives nothing away") {
   asking at;
-  const auto got = at.ask("POST", path, R"({"data":1})");
+  const auto got = at.ask("POST", events_path, R"({"data":1})");
   at.node.submits[0].tell(error{errc::corrupt, "secret path /var/lib"});
   CHECK(got->answer->body.find("secret") == std::string::npos);
 }
@@ -112,7 +112,7 @@ TEST_CASE("events: what cannot be an event is refused and reaches nobody") {
   asking at;
   const auto refused = [&](const std::string& body, unsigned number, const std::string& code) {
     CAPTURE(body);
-    check_refused(at, at.ask("POST", path, body), number, code);
+    check_refused(at, at.ask("POST", events_path, body), number, code);
   };
   refused("{", 400, "malformed");
   refused("nonsense", 400, "malformed");
@@ -134,19 +134,19 @@ TEST_CASE("events: what cannot be an event is refused and reaches nobody") {
   refused(R"({"data":1,"specversion":"1.0"})", 422, "schema");
   refused(R"({"data":1,"type":")" + std::string(300, 'x') + "\"}", 422, "schema");
   refused(R"({"data":)" + std::string(64, '[') + std::string(64, ']') + "}", 400, "too_deep");
-  check_refused(at, at.ask("POST", path, ""), 400, "malformed");
+  check_refused(at, at.ask("POST", events_path, ""), 400, "malformed");
 }
 
 TEST_CASE("events: a problem names the member that is wrong") {
   asking at;
-  const auto got = at.ask("POST", path, R"({"data":1,"a/b":2})");
+  const auto got = at.ask("POST", events_path, R"({"data":1,"a/b":2})");
   CHECK(got->body()["errors"] ==
         json::array({{{"pointer", "/a~1b"}, {"detail", "is not known here"}}}));
 }
 
 TEST_CASE("events: a body may be nested as deeply as the limit and not deeper") {
   asking at;
-  at.ask("POST", path, R"({"data":)" + std::string(63, '[') + std::string(63, ']') + "}");
+  at.ask("POST", events_path, R"({"data":)" + std::string(63, '[') + std::string(63, ']') + "}");
   CHECK(at.node.submits.size() == 1);
 }
 
@@ -154,7 +154,7 @@ TEST_CASE("events: a body over the limit is refused") {
   gateway_options opts;
   opts.body.bytes_max = 100;
   asking at{std::move(opts)};
-  check_refused(at, at.ask("POST", path, R"({"data":")" + std::string(200, 'x') + "\"}"), 413,
+  check_refused(at, at.ask("POST", events_path, R"({"data":")" + std::string(200, 'x') + "\"}"), 413,
                 "too_large");
 }
 
@@ -163,9 +163,9 @@ TEST_CASE("events: only JSON and CloudEvents are taken") {
   for (const auto* type :
        {"text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin-1",
         "application/cloudevents-batch+json"})
-    check_refused(at, at.ask("POST", path, R"({"data":1})", {{"Content-Type", type}}), 415,
+    check_refused(at, at.ask("POST", events_path, R"({"data":1})", {{"Content-Type", type}}), 415,
                   "unsupported_media");
-  at.ask("POST", path, R"({"data":1})", {{"Content-Type", "Application/JSON; charset=\"UTF-8\""}});
+  at.ask("POST", events_path, R"({"data":1})", {{"Content-Type", "Application/JSON; charset=\"UTF-8\""}});
   CHECK(at.node.submits.size() == 1);
 }
 
@@ -191,7 +191,7 @@ TEST_CASE("events: keys and types that cannot be are refused") {
 
 TEST_CASE("events: a wrong method says which are right") {
   asking at;
-  const auto got = at.ask("GET", path);
+  const auto got = at.ask("GET", events_path);
   check_refused(at, got, 405, "method_not_allowed");
   CHECK(got->header("Allow") == "POST");
   CHECK(at.ask("PUT", "/v1/agents/support/k")->header("Allow") == "GET, DELETE");
@@ -205,16 +205,16 @@ TEST_CASE("events: an idempotency key makes a scope of the key, and a digest of 
     REQUIRE(at.node.submits.back().once);
     return *at.node.submits.back().once;
   };
-  const auto first = send("k1", R"({"data":1})", path);
+  const auto first = send("k1", R"({"data":1})", events_path);
   CHECK(first.expires == test_time + 7LL * 24 * 3'600'000'000);
   CHECK(!first.body.empty());
-  const auto same = send("k1", R"({"data":1})", path + "?wait=1s");
+  const auto same = send("k1", R"({"data":1})", events_path + "?wait=1s");
   CHECK(same.scope == first.scope);
   CHECK(same.body == first.body);
-  const auto other_body = send("k1", R"({"data":2})", path);
+  const auto other_body = send("k1", R"({"data":2})", events_path);
   CHECK(other_body.scope == first.scope);
   CHECK(other_body.body != first.body);
-  CHECK(send("k2", R"({"data":1})", path).scope != first.scope);
+  CHECK(send("k2", R"({"data":1})", events_path).scope != first.scope);
   CHECK(send("k1", R"({"data":1})", "/v1/agents/support/other/events").scope != first.scope);
 }
 
@@ -222,7 +222,7 @@ TEST_CASE("events: an idempotency key that is empty, too long or given twice is 
   asking at;
   const auto refused = [&](net::header_list headers) {
     headers.emplace_back("Content-Type", "application/json");
-    check_refused(at, at.ask("POST", path, R"({"data":1})", std::move(headers)), 400, "malformed");
+    check_refused(at, at.ask("POST", events_path, R"({"data":1})", std::move(headers)), 400, "malformed");
   };
   refused({{"Idempotency-Key", ""}});
   refused({{"Idempotency-Key", std::string(257, 'k')}});
@@ -231,16 +231,16 @@ TEST_CASE("events: an idempotency key that is empty, too long or given twice is 
 
 TEST_CASE("events: the sender's own id and source are a scope that any body joins") {
   asking at;
-  at.ask("POST", path, R"({"id":"e1","source":"shop","data":1})");
+  at.ask("POST", events_path, R"({"id":"e1","source":"shop","data":1})");
   REQUIRE(at.node.submits[0].once);
   CHECK(at.node.submits[0].once->body.empty());
-  at.ask("POST", path, R"({"id":"e1","data":1})");
+  at.ask("POST", events_path, R"({"id":"e1","data":1})");
   CHECK(!at.node.submits[1].once);
 }
 
 TEST_CASE("events: a repeat says that it is one") {
   asking at;
-  const auto got = at.ask("POST", path, R"({"data":1})");
+  const auto got = at.ask("POST", events_path, R"({"data":1})");
   at.node.submits[0].tell(accepted_of(at.node, true));
   CHECK(got->status() == 202);
   CHECK(got->header("Idempotent-Replayed") == "true");
@@ -248,7 +248,7 @@ TEST_CASE("events: a repeat says that it is one") {
 
 TEST_CASE("events: who waits gets the run when it ended, with its output as it was written") {
   asking at;
-  const auto got = at.ask("POST", path + "?wait=30s", R"({"data":1})");
+  const auto got = at.ask("POST", events_path + "?wait=30s", R"({"data":1})");
   CHECK(at.node.submits[0].until_end);
   at.node.submits[0].tell(accepted_of(at.node));
   CHECK(!got->answer);
@@ -269,7 +269,7 @@ TEST_CASE("events: who waits gets the run when it ended, with its output as it w
 
 TEST_CASE("events: who waits in vain gets the acceptance, but never before it is durable") {
   asking at;
-  const auto got = at.ask("POST", path + "?wait=2s", R"({"data":1})");
+  const auto got = at.ask("POST", events_path + "?wait=2s", R"({"data":1})");
   at.now_ms += 1'999;
   at.front.tick();
   CHECK(!got->answer);
@@ -281,7 +281,7 @@ TEST_CASE("events: who waits in vain gets the acceptance, but never before it is
   at.node.submits[0].tell(ended_of(at.node));
   CHECK(got->status() == 202);
 
-  const auto other = at.ask("POST", path + "?wait=2s", R"({"data":1})");
+  const auto other = at.ask("POST", events_path + "?wait=2s", R"({"data":1})");
   at.node.submits[1].tell(accepted_of(at.node));
   CHECK(!other->answer);
   at.now_ms += 2'000;
@@ -291,7 +291,7 @@ TEST_CASE("events: who waits in vain gets the acceptance, but never before it is
 
 TEST_CASE("events: a node that drains lets nobody wait") {
   asking at;
-  const auto got = at.ask("POST", path + "?wait=5m", R"({"data":1})");
+  const auto got = at.ask("POST", events_path + "?wait=5m", R"({"data":1})");
   at.node.submits[0].tell(accepted_of(at.node));
   at.node.now_status.draining = true;
   at.front.tick();
@@ -301,10 +301,10 @@ TEST_CASE("events: a node that drains lets nobody wait") {
 TEST_CASE("events: a wait that is no duration, or too long, is refused") {
   asking at;
   for (const auto* wait : {"30", "x", "", "-1s", "5m1s", "1e3s", "1.5s", "99999999999999999999s"})
-    check_refused(at, at.ask("POST", path + "?wait=" + wait, R"({"data":1})"), 400, "malformed");
-  check_refused(at, at.ask("POST", path + "?wait=1s&wait=2s", R"({"data":1})"), 400, "malformed");
-  check_refused(at, at.ask("POST", path + "?wait=%zz", R"({"data":1})"), 400, "malformed");
-  at.ask("POST", path + "?wait=0s&unknown=1", R"({"data":1})");
+    check_refused(at, at.ask("POST", events_path + "?wait=" + wait, R"({"data":1})"), 400, "malformed");
+  check_refused(at, at.ask("POST", events_path + "?wait=1s&wait=2s", R"({"data":1})"), 400, "malformed");
+  check_refused(at, at.ask("POST", events_path + "?wait=%zz", R"({"data":1})"), 400, "malformed");
+  at.ask("POST", events_path + "?wait=0s&unknown=1", R"({"data":1})");
   REQUIRE(at.node.submits.size() == 1);
   CHECK(!at.node.submits[0].until_end);
 }
@@ -313,13 +313,13 @@ TEST_CASE("events: the client's request id and trace come back") {
   asking at;
   const std::string trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
   const auto got = at.ask(
-    "POST", path, R"({"data":1})",
+    "POST", events_path, R"({"data":1})",
     {{"Content-Type", "application/json"}, {"X-Request-Id", "mine-1"}, {"traceparent", trace}});
   CHECK(delivered(at).event.traceparent == trace);
   at.node.submits[0].tell(accepted_of(at.node));
   CHECK(got->header("X-Request-Id") == "mine-1");
   CHECK(got->header("traceparent") == trace);
-  const auto other = at.ask("POST", path, R"({"data":1})",
+  const auto other = at.ask("POST", events_path, R"({"data":1})",
                             {{"Content-Type", "application/json"},
                              {"X-Request-Id", "not mine"},
                              {"traceparent", "00-0-0-0"}});

@@ -50,7 +50,7 @@ fake_node::subscribe(agent_name to,
 
 void fake_node::unsubscribe(std::uint64_t subscription) {
   const std::lock_guard lock{listeners_mutex_};
-  std::erase_if(listeners_, [&](const listener& one) { return one.id == subscription; });
+  std::erase_if(listeners_, [&](const listener& each) { return each.id == subscription; });
 }
 
 agent_state fake_node::state_of(const agent_name& name) const {
@@ -88,9 +88,9 @@ seq_no fake_node::commit(const agent_name& name, std::vector<fact> facts) {
     const std::lock_guard lock{listeners_mutex_};
     told = listeners_;
   }
-  for (const auto& one : told)
-    if (one.to == name)
-      one.on_record(record);
+  for (const auto& each : told)
+    if (each.to == name)
+      each.on_record(record);
   return record->first_seq;
 }
 
@@ -113,7 +113,7 @@ void fake_node::define(const std::string& type, std::uint32_t versions) {
     history.applied_at[version] = test_time + version;
     history.current = version;
     write_set out;
-    out.put(family::definition, keys::definition("agent", type, version),
+    out.put(family::definitions, keys::definition("agent", type, version),
             codec::encode(history.versions[version], test_time));
     REQUIRE(disk.write(out, true));
   }

@@ -5,7 +5,7 @@ using namespace holdfast::testing;
 
 namespace {
 
-const std::string path = "/v1/agents/support/cus_42/history";
+const std::string history_path = "/v1/agents/support/cus_42/history";
 
 /// One LLM run: a model call, a tool that fails once, an answer.
 void run_once(fake_node& node, std::uint64_t number) {
@@ -59,7 +59,7 @@ std::vector<std::string> kinds(const json& items) {
 TEST_CASE("history: facts are shown under the contract's kinds, in order, with their run") {
   asking at;
   run_once(at.node, 1);
-  const auto items = at.ask("GET", path)->body()["items"];
+  const auto items = at.ask("GET", history_path)->body()["items"];
   CHECK(kinds(items) == std::vector<std::string>{
                           "event_received", "run_started", "model_requested", "budget_reserved",
                           "budget_settled", "model_completed", "tool_requested", "effect_failed",
@@ -78,7 +78,7 @@ TEST_CASE(
   "history: effects carry number, key, class, attempt and digest, whichever fact tells of them") {
   asking at;
   run_once(at.node, 1);
-  const auto items = at.ask("GET", path)->body()["items"];
+  const auto items = at.ask("GET", history_path)->body()["items"];
   const auto find = [&](const std::string& kind) {
     for (const auto& item : items)
       if (item["kind"] == kind)
@@ -112,12 +112,12 @@ TEST_CASE(
   asking at;
   run_once(at.node, 1);
   run_once(at.node, 2);
-  const auto all = at.ask("GET", path + "?limit=500")->body()["items"];
+  const auto all = at.ask("GET", history_path + "?limit=500")->body()["items"];
   for (int limit : {1, 2, 3, 7}) {
     json put_together = json::array();
     std::string cursor;
     do {
-      const auto page = at.ask("GET", path + "?limit=" + std::to_string(limit) +
+      const auto page = at.ask("GET", history_path + "?limit=" + std::to_string(limit) +
                                         (cursor.empty() ? "" : "&cursor=" + cursor))
                           ->body();
       for (const auto& item : page["items"])
@@ -127,13 +127,13 @@ TEST_CASE(
     CHECK(put_together == all);
   }
   for (const auto& item : all) {
-    const auto from = at.ask("GET", path + "?limit=1&from=" + item["seq"].dump())->body();
+    const auto from = at.ask("GET", history_path + "?limit=1&from=" + item["seq"].dump())->body();
     CHECK(from["items"][0] == item);
   }
-  CHECK(at.ask("GET", path + "?from=99999")->body()["items"].empty());
+  CHECK(at.ask("GET", history_path + "?from=99999")->body()["items"].empty());
 }
 
-TEST_CASE("history: of one run there is only that run, by either path") {
+TEST_CASE("history: of one run there is only that run, by either history_path") {
   asking at;
   run_once(at.node, 1);
   at.node.commit(one, {paused{"me", "r"}, resumed{"me", "r"}});
@@ -143,7 +143,7 @@ TEST_CASE("history: of one run there is only that run, by either path") {
   CHECK(by_run.size() == 15);
   for (const auto& item : by_run)
     CHECK(item["run_id"] == id);
-  CHECK(at.ask("GET", path + "?limit=500&run=" + id)->body()["items"] == by_run);
+  CHECK(at.ask("GET", history_path + "?limit=500&run=" + id)->body()["items"] == by_run);
   CHECK(at.ask("GET", "/v1/runs/" + id + "/history?limit=3")->body()["items"].size() == 3);
 }
 
@@ -151,7 +151,7 @@ TEST_CASE("history: what is of no run has none") {
   asking at;
   at.node.commit(one, {paused{"me", "r"}});
   at.node.commit(one, {resumed{"me", "done"}, quarantined{"holdfast", "stuck"}});
-  const auto items = at.ask("GET", path)->body()["items"];
+  const auto items = at.ask("GET", history_path)->body()["items"];
   REQUIRE(items.size() == 3);
   for (const auto& item : items)
     CHECK(item["run_id"].is_null());
@@ -163,7 +163,7 @@ TEST_CASE("history: an awaited event that joined a run is a merged one") {
   const auto seq = at.node.commit(one, {received(at.node, one, 1)});
   at.node.commit(one, {started(at.node, one, 1, seq), awaiting_event{"t", {}, 0}});
   at.node.commit(one, {awaited_event_received{event_no(at.node, one, 2), {}}});
-  const auto items = at.ask("GET", path)->body()["items"];
+  const auto items = at.ask("GET", history_path)->body()["items"];
   CHECK(kinds(items) == std::vector<std::string>{"event_received", "run_started", "event_merged"});
   CHECK(items[2]["run_id"] == to_string(run_no(at.node, one, 1)));
 }
@@ -173,11 +173,11 @@ TEST_CASE("history: what cannot be asked for is refused") {
   run_once(at.node, 1);
   const agent_name other{"support", "other"};
   at.node.commit(other, {received(at.node, other, 5)});
-  check_refused(at, at.ask("GET", path + "?from=x"), 400, "malformed");
-  check_refused(at, at.ask("GET", path + "?run=x"), 400, "malformed");
-  check_refused(at, at.ask("GET", path + "?limit=0"), 400, "malformed");
-  check_refused(at, at.ask("GET", path + "?run=" + to_string(run_no(at.node, one, 77))), 404,
+  check_refused(at, at.ask("GET", history_path + "?from=x"), 400, "malformed");
+  check_refused(at, at.ask("GET", history_path + "?run=x"), 400, "malformed");
+  check_refused(at, at.ask("GET", history_path + "?limit=0"), 400, "malformed");
+  check_refused(at, at.ask("GET", history_path + "?run=" + to_string(run_no(at.node, one, 77))), 404,
                 "not_found");
-  check_refused(at, at.ask("GET", path + "?run=" + to_string(run_no(at.node, other, 5))), 404,
+  check_refused(at, at.ask("GET", history_path + "?run=" + to_string(run_no(at.node, other, 5))), 404,
                 "not_found");
 }

@@ -12,8 +12,8 @@ using namespace holdfast::model;
 
 namespace {
 
-std::shared_ptr<const script> load(std::string_view json) {
-  auto loaded = script::parse(json, testing::fake_compilers());
+std::shared_ptr<const script> load(std::string_view script_text) {
+  auto loaded = script::parse(script_text, testing::fake_compilers());
   if (!loaded)
     FAIL(loaded.error().context);
   return *loaded;
@@ -34,8 +34,8 @@ request result_of(std::string tool, std::string content) {
   return ending_with({message_role::tool, std::move(content), {}, "call_1_0", std::move(tool)});
 }
 
-std::string refusal(std::string_view json) {
-  auto loaded = script::parse(json, testing::fake_compilers());
+std::string refusal(std::string_view script_text) {
+  auto loaded = script::parse(script_text, testing::fake_compilers());
   REQUIRE_FALSE(loaded);
   CHECK(loaded.error().code == errc::schema);
   return loaded.error().context;
@@ -177,7 +177,7 @@ TEST_CASE("script: programs may hold braces and strings") {
 
 TEST_CASE("script: what is wrong is refused with its place") {
   struct row {
-    const char* json;
+    const char* script_text;
     const char* said;
   };
   const std::vector<row> rows = {
@@ -219,9 +219,9 @@ TEST_CASE("script: what is wrong is refused with its place") {
     {R"({"turns":[{"fail":200}]})", "turns[0].fail: must be an HTTP status"},
     {R"({"turns":[{"fail":"429"}]})", "turns[0].fail: must be an HTTP status"},
   };
-  for (const auto& [json, said] : rows) {
-    CAPTURE(json);
-    const auto text = refusal(json);
+  for (const auto& [script, said] : rows) {
+    CAPTURE(script);
+    const auto text = refusal(script);
     CAPTURE(text);
     CHECK(text.find(said) != std::string::npos);
   }

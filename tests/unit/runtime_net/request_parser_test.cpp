@@ -30,7 +30,7 @@ std::optional<refusal_reason> refusal_of(std::string_view text, size_t size = 0)
   return parser.refusal();
 }
 
-std::string get(std::string_view headers) {
+std::string get_with(std::string_view headers) {
   return "GET / HTTP/1.1\r\n" + std::string{headers} + "\r\n";
 }
 
@@ -126,19 +126,19 @@ TEST_CASE("request_parser: the absolute form is reduced to a path") {
 
 TEST_CASE("request_parser: what could smuggle a second request is refused") {
   const auto refused = refusal_reason::malformed;
-  CHECK(refusal_of(get("Host: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n")) ==
+  CHECK(refusal_of(get_with("Host: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n")) ==
         refused);
-  CHECK(refusal_of(get("Host: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n")) ==
+  CHECK(refusal_of(get_with("Host: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n")) ==
         refused);
-  CHECK(refusal_of(get("Host: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n")) == refused);
-  CHECK(refusal_of(get("Host: x\r\nContent-Length: 5, 6\r\n")) == refused);
-  CHECK(refusal_of(get("Host: x\r\nContent-Length: +5\r\n")) == refused);
-  CHECK(refusal_of(get("Host: x\r\nContent-Length: -5\r\n")) == refused);
-  CHECK(refusal_of(get("Host: x\r\nContent-Length: 0x5\r\n")) == refused);
-  CHECK(refusal_of(get("Host: x\r\nContent-Length: 99999999999999999999\r\n")) == refused);
-  CHECK(refusal_of(get("Host: x\r\nContent-Length:\r\n")) == refused);
-  CHECK(refusal_of(get("Host: x\r\nContent-Length : 5\r\n")) == refused);
-  CHECK(refusal_of(get(
+  CHECK(refusal_of(get_with("Host: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n")) == refused);
+  CHECK(refusal_of(get_with("Host: x\r\nContent-Length: 5, 6\r\n")) == refused);
+  CHECK(refusal_of(get_with("Host: x\r\nContent-Length: +5\r\n")) == refused);
+  CHECK(refusal_of(get_with("Host: x\r\nContent-Length: -5\r\n")) == refused);
+  CHECK(refusal_of(get_with("Host: x\r\nContent-Length: 0x5\r\n")) == refused);
+  CHECK(refusal_of(get_with("Host: x\r\nContent-Length: 99999999999999999999\r\n")) == refused);
+  CHECK(refusal_of(get_with("Host: x\r\nContent-Length:\r\n")) == refused);
+  CHECK(refusal_of(get_with("Host: x\r\nContent-Length : 5\r\n")) == refused);
+  CHECK(refusal_of(get_with(
           "Host: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n")) == refused);
   CHECK(refusal_of("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n") == refused);
   const std::string chunked = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -150,20 +150,20 @@ TEST_CASE("request_parser: what could smuggle a second request is refused") {
 
 TEST_CASE("request_parser: a coding that is not plain chunked is not implemented") {
   const auto refused = refusal_reason::transfer_coding;
-  CHECK(refusal_of(get("Host: x\r\nTransfer-Encoding: gzip\r\n")) == refused);
-  CHECK(refusal_of(get("Host: x\r\nTransfer-Encoding: gzip, chunked\r\n")) == refused);
-  CHECK(refusal_of(get("Host: x\r\nTransfer-Encoding: xchunked\r\n")) == refused);
-  CHECK(refusal_of(get("Host: x\r\nTransfer-Encoding: identity\r\n")) == refused);
+  CHECK(refusal_of(get_with("Host: x\r\nTransfer-Encoding: gzip\r\n")) == refused);
+  CHECK(refusal_of(get_with("Host: x\r\nTransfer-Encoding: gzip, chunked\r\n")) == refused);
+  CHECK(refusal_of(get_with("Host: x\r\nTransfer-Encoding: xchunked\r\n")) == refused);
+  CHECK(refusal_of(get_with("Host: x\r\nTransfer-Encoding: identity\r\n")) == refused);
 }
 
 TEST_CASE("request_parser: malformed heads are refused") {
   const auto refused = refusal_reason::malformed;
-  CHECK(refusal_of(get("")) == refused);  // no Host
-  CHECK(refusal_of(get("Host: a\r\nHost: b\r\n")) == refused);
-  CHECK(refusal_of(get("Host: x\r\nno colon\r\n")) == refused);
-  CHECK(refusal_of(get("Host: x\r\nA: b\nC: d\r\n")) == refused);
-  CHECK(refusal_of(get(std::string{"Host: x\r\nA: \0\r\n", 15})) == refused);
-  CHECK(refusal_of(get("Host: x\r\n: v\r\n")) == refused);
+  CHECK(refusal_of(get_with("")) == refused);  // no Host
+  CHECK(refusal_of(get_with("Host: a\r\nHost: b\r\n")) == refused);
+  CHECK(refusal_of(get_with("Host: x\r\nno colon\r\n")) == refused);
+  CHECK(refusal_of(get_with("Host: x\r\nA: b\nC: d\r\n")) == refused);
+  CHECK(refusal_of(get_with(std::string{"Host: x\r\nA: \0\r\n", 15})) == refused);
+  CHECK(refusal_of(get_with("Host: x\r\n: v\r\n")) == refused);
   CHECK(refusal_of("GET  / HTTP/1.1\r\nHost: x\r\n\r\n") == refused);
   CHECK(refusal_of("G@T / HTTP/1.1\r\nHost: x\r\n\r\n") == refused);
   CHECK(refusal_of("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03") == refused);
@@ -183,16 +183,16 @@ TEST_CASE("request_parser: every bound has its refusal, in one piece and in drop
     CAPTURE(size);
     CHECK(refusal_of("GET /" + std::string(100, 'a') + " HTTP/1.1\r\nHost: x\r\n\r\n", size) ==
           refusal_reason::target_too_long);
-    CHECK(refusal_of(get("Host: x\r\nA: " + std::string(600, 'a') + "\r\n"), size) ==
+    CHECK(refusal_of(get_with("Host: x\r\nA: " + std::string(600, 'a') + "\r\n"), size) ==
           refusal_reason::header_too_large);
     std::string many = "Host: x\r\n";
     for (int i = 0; i < 20; ++i)
       many += "A: b\r\n";
-    CHECK(refusal_of(get(many), size) == refusal_reason::header_too_large);
+    CHECK(refusal_of(get_with(many), size) == refusal_reason::header_too_large);
     std::string long_ones = "Host: x\r\n";  // under the count, over the bytes
     for (int i = 0; i < 6; ++i)
       long_ones += "A: " + std::string(120, 'b') + "\r\n";
-    CHECK(refusal_of(get(long_ones), size) == refusal_reason::header_too_large);
+    CHECK(refusal_of(get_with(long_ones), size) == refusal_reason::header_too_large);
     CHECK(refusal_of("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 101\r\n\r\n", size) ==
           refusal_reason::body_too_large);
     const std::string chunked = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -208,7 +208,7 @@ TEST_CASE("request_parser: every bound has its refusal, in one piece and in drop
 }
 
 TEST_CASE("request_parser: only one expectation is known") {
-  CHECK(refusal_of(get("Host: x\r\nExpect: magic\r\n")) == refusal_reason::expectation_failed);
+  CHECK(refusal_of(get_with("Host: x\r\nExpect: magic\r\n")) == refusal_reason::expectation_failed);
   request_parser parser{small_limits};
   parser.feed("PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-Continue\r\nContent-Length: 1\r\n\r\n");
   CHECK(parser.wants_continue());

@@ -6,18 +6,18 @@
 #include "runtime/net/response_parser.hpp"
 
 using namespace holdfast::net;
-using progress = response_parser::progress;
+using response_progress = response_parser::progress;
 
 namespace {
 
-progress state_after(std::string_view text, size_t size = 0) {
+response_progress state_after(std::string_view text, size_t size = 0) {
   response_parser parser{false};
   if (size == 0)
     size = std::max<size_t>(text.size(), 1);
   for (size_t at = 0; at < text.size(); at += size) {
     parser.feed(text.substr(at, size));
-    if (parser.state() == progress::malformed || parser.state() == progress::head_too_large ||
-        parser.state() == progress::complete)
+    if (parser.state() == response_progress::malformed || parser.state() == response_progress::head_too_large ||
+        parser.state() == response_progress::complete)
       break;
   }
   return parser.state();
@@ -41,7 +41,7 @@ TEST_CASE("response_parser: however a response is cut, the result is the same") 
       body += parser.take_body();
       at += size;
     }
-    REQUIRE(parser.state() == progress::complete);
+    REQUIRE(parser.state() == response_progress::complete);
     CHECK(parser.keep_alive());
     CHECK(parser.head().status == 200);
     CHECK(parser.head().headers.size() == 2);
@@ -52,15 +52,15 @@ TEST_CASE("response_parser: however a response is cut, the result is the same") 
 
 TEST_CASE("response_parser: an empty chunked body fed byte by byte completes") {
   CHECK(state_after("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 1) ==
-        progress::complete);
+        response_progress::complete);
 }
 
 TEST_CASE("response_parser: a body without length ends with the connection") {
   response_parser parser{false};
   parser.feed("HTTP/1.1 200 OK\r\n\r\nabc");
-  CHECK(parser.state() == progress::body);
+  CHECK(parser.state() == response_progress::body);
   parser.end_of_input();
-  CHECK(parser.state() == progress::complete);
+  CHECK(parser.state() == response_progress::complete);
   CHECK_FALSE(parser.keep_alive());
   CHECK(parser.take_body() == "abc");
 }
@@ -72,23 +72,23 @@ TEST_CASE("response_parser: an announced body that ends early stays incomplete")
     response_parser parser{false};
     parser.feed(text);
     parser.end_of_input();
-    CHECK(parser.state() != progress::complete);
+    CHECK(parser.state() != response_progress::complete);
   }
 }
 
 TEST_CASE("response_parser: statuses and requests without a body complete at the head") {
-  CHECK(state_after("HTTP/1.1 204 No Content\r\n\r\n") == progress::complete);
+  CHECK(state_after("HTTP/1.1 204 No Content\r\n\r\n") == response_progress::complete);
   CHECK(state_after("HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n") ==
-        progress::complete);
+        response_progress::complete);
   response_parser parser{true};
   parser.feed("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n");
-  CHECK(parser.state() == progress::complete);
+  CHECK(parser.state() == response_progress::complete);
 }
 
 TEST_CASE("response_parser: bytes behind the response are left") {
   response_parser parser{false};
   CHECK(parser.feed("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\naXYZ") == 39);
-  CHECK(parser.state() == progress::complete);
+  CHECK(parser.state() == response_progress::complete);
 }
 
 TEST_CASE("response_parser: what is not HTTP is malformed") {
@@ -100,11 +100,11 @@ TEST_CASE("response_parser: what is not HTTP is malformed") {
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"})
-    CHECK_MESSAGE(state_after(bad) == progress::malformed, bad);
+    CHECK_MESSAGE(state_after(bad) == response_progress::malformed, bad);
   std::string interim;
   for (int i = 0; i < 20; ++i)
     interim += "HTTP/1.1 102 Processing\r\n\r\n";
-  CHECK(state_after(interim) == progress::malformed);
+  CHECK(state_after(interim) == response_progress::malformed);
 }
 
 TEST_CASE("response_parser: a head without end is too large") {
@@ -113,12 +113,12 @@ TEST_CASE("response_parser: a head without end is too large") {
   for (int i = 0; i < 600; ++i)
     many += "A: b\r\n";
   for (size_t size : {0u, 4'000u}) {
-    CHECK(state_after(start + "A: " + std::string(70'000, 'x'), size) == progress::head_too_large);
-    CHECK(state_after(start + many, size) == progress::head_too_large);
+    CHECK(state_after(start + "A: " + std::string(70'000, 'x'), size) == response_progress::head_too_large);
+    CHECK(state_after(start + many, size) == response_progress::head_too_large);
     std::string large;
     for (int i = 0; i < 100; ++i)
       large += "A: " + std::string(1'000, 'x') + "\r\n";
-    CHECK(state_after(start + large, size) == progress::head_too_large);
+    CHECK(state_after(start + large, size) == response_progress::head_too_large);
   }
 }
 

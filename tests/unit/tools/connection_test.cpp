@@ -16,7 +16,7 @@ variable_lookup variables(std::map<std::string, std::string> values) {
   };
 }
 
-const std::string file = R"(current: home
+const std::string contexts_file = R"(current: home
 contexts:
   home: { server: "http://home:1", token: home-token }
   prod: { server: "https://prod:2/", token: prod-token, ca: ca.pem }
@@ -32,30 +32,30 @@ TEST_CASE("connection: without anything it is the default address") {
 }
 
 TEST_CASE("connection: flag beats variable beats file") {
-  auto from_file = resolve_connection({}, variables({}), file);
+  auto from_file = resolve_connection({}, variables({}), contexts_file);
   REQUIRE(from_file);
   CHECK(from_file->server == "http://home:1");
   CHECK(from_file->token == "home-token");
 
   const auto env =
     variables({{"HOLDFAST_SERVER", "http://env:3"}, {"HOLDFAST_TOKEN", "env-token"}});
-  auto from_env = resolve_connection({}, env, file);
+  auto from_env = resolve_connection({}, env, contexts_file);
   REQUIRE(from_env);
   CHECK(from_env->server == "http://env:3");
   CHECK(from_env->token == "env-token");
 
   auto from_flag =
-    resolve_connection({.server = "http://flag:4", .token = "flag-token"}, env, file);
+    resolve_connection({.server = "http://flag:4", .token = "flag-token"}, env, contexts_file);
   REQUIRE(from_flag);
   CHECK(from_flag->server == "http://flag:4");
   CHECK(from_flag->token == "flag-token");
 }
 
 TEST_CASE("connection: a token of the file is never sent to another server") {
-  auto to = resolve_connection({.server = "http://elsewhere:9"}, variables({}), file);
+  auto to = resolve_connection({.server = "http://elsewhere:9"}, variables({}), contexts_file);
   REQUIRE(to);
   CHECK(to->token.empty());
-  to = resolve_connection({.server = "http://elsewhere:9", .context = "prod"}, variables({}), file);
+  to = resolve_connection({.server = "http://elsewhere:9", .context = "prod"}, variables({}), contexts_file);
   REQUIRE(to);
   CHECK(to->token.empty());
 }
@@ -63,18 +63,18 @@ TEST_CASE("connection: a token of the file is never sent to another server") {
 TEST_CASE("connection: a context can be named by flag and by variable") {
   const auto env =
     variables({{"HOLDFAST_SERVER", "http://env:3"}, {"HOLDFAST_TOKEN", "env-token"}});
-  auto to = resolve_connection({.context = "prod"}, env, file);
+  auto to = resolve_connection({.context = "prod"}, env, contexts_file);
   REQUIRE(to);
   CHECK(to->server == "https://prod:2");
   CHECK(to->token == "prod-token");
   CHECK(to->ca_file == "ca.pem");
-  to = resolve_connection({}, variables({{"HOLDFAST_CONTEXT", "prod"}}), file);
+  to = resolve_connection({}, variables({{"HOLDFAST_CONTEXT", "prod"}}), contexts_file);
   REQUIRE(to);
   CHECK(to->server == "https://prod:2");
 }
 
 TEST_CASE("connection: an unknown context, key or URL is refused by name") {
-  auto to = resolve_connection({.context = "nope"}, variables({}), file);
+  auto to = resolve_connection({.context = "nope"}, variables({}), contexts_file);
   REQUIRE(!to);
   CHECK(to.error().context.find("nope") != std::string::npos);
   to = resolve_connection({}, variables({}), "current: a\ncontexts: { a: { sever: x } }\n");

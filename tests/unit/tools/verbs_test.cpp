@@ -34,14 +34,14 @@ test::recorded_request request_of(const std::vector<std::string>& arguments, con
   return server.requests()[0];
 }
 
-struct folder {
+struct spec_folder {
   fs::path path;
-  folder() {
+  spec_folder() {
     auto name = (fs::temp_directory_path() / "holdfast-cli-XXXXXX").string();
     REQUIRE(mkdtemp(name.data()) != nullptr);
     path = name;
   }
-  ~folder() { fs::remove_all(path); }
+  ~spec_folder() { fs::remove_all(path); }
   void write(const std::string& name, const std::string& text) const {
     std::ofstream{path / name} << text;
   }
@@ -310,8 +310,8 @@ TEST_CASE("delete: asks on a terminal") {
   CHECK(server.requests().size() == 1);
 }
 
-TEST_CASE("apply: a folder goes out as one request with every definition and nothing else") {
-  folder dir;
+TEST_CASE("apply: a spec_folder goes out as one request with every definition and nothing else") {
+  spec_folder dir;
   dir.write("b.yaml", "kind: agent\ntype: b\n");
   dir.write("a.yml", "kind: agent\ntype: a\n");
   for (const auto* other : {"node.yaml", "script.yaml", "keys.yaml", "README.md", ".env"})
@@ -334,7 +334,7 @@ TEST_CASE("apply: a folder goes out as one request with every definition and not
 }
 
 TEST_CASE("apply: an invalid definition is exit code 2, each error with file and line") {
-  folder dir;
+  spec_folder dir;
   dir.write("a.yaml", "kind: agent\ntyp: a\n");
   auto refusal = json{{"status", 422},
                       {"code", "schema"},
