@@ -130,6 +130,10 @@ std::uint32_t sortable_id::owner() const noexcept {
   return static_cast<std::uint32_t>(get_big_endian<4>(bytes.data() + 10));
 }
 
+std::uint16_t sortable_id::number() const noexcept {
+  return static_cast<std::uint16_t>(get_big_endian<2>(bytes.data() + 14));
+}
+
 sortable_id make_id(time_us at, group_id group, std::uint64_t owner_hash, std::uint64_t number) noexcept {
   sortable_id id;
   put_big_endian<8>(id.bytes.data(), static_cast<std::uint64_t>(at));

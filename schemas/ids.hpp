@@ -61,6 +61,7 @@ struct sortable_id {
   time_us time() const noexcept;
   group_id group() const noexcept;
   std::uint32_t owner() const noexcept;
+  std::uint16_t number() const noexcept;
   std::string_view view() const noexcept {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   }

@@ -75,12 +75,22 @@ routing find_routes(const catalog& definitions, const event& e, const event_id& 
         continue;
       found.key = target.key;
       found.matched = true;
-      // No two events of one home have the same time, so its number tells runs of one target apart.
-      found.run = run_id{make_id(id.id.time(), group_of(target, partitions), hash_of(target), home_mark + id.id.group())};
+      found.run = routed_run(id, target, partitions);
       out.routes.push_back(std::move(found));
     }
   }
   return out;
+}
+
+run_id routed_run(const event_id& id, const agent_name& target, std::uint16_t partitions) {
+  return run_id{make_id(id.id.time(), group_of(target, partitions), hash_of(target),
+                        home_mark + id.id.group())};
+}
+
+group_id home_of(const run_id& run, std::uint16_t partitions) noexcept {
+  const auto home = run.id.number() - home_mark;
+  return run.id.number() > home_mark && home <= partitions ? static_cast<group_id>(home)
+                                                           : group_id{0};
 }
 
 }  // namespace holdfast

@@ -20,4 +20,11 @@ struct routing {
 routing find_routes(const catalog& definitions, const event& e, const event_id& id, std::string_view verified,
                     std::uint16_t partitions);
 
+/// The run that an event of home `id` sets off at `target`. No two events of one home have the same
+/// time, so the home's number tells runs of one target apart.
+run_id routed_run(const event_id& id, const agent_name& target, std::uint16_t partitions);
+
+/// The home of the event that set off a run of `routed_run`; 0 for any other run.
+group_id home_of(const run_id& run, std::uint16_t partitions) noexcept;
+
 }  // namespace holdfast

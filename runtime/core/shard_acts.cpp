@@ -125,7 +125,7 @@ void shard_core::tell_results(const decided_turn& turn) {
     const auto is_over = [&](const ended_run& end) { return end.summary.id == result.decided.run; };
     const bool over = std::any_of(turn.ended.begin(), turn.ended.end(), is_over);
     if (result.until_end && !result.refused && !result.decided.run.empty())
-      waiters_[result.decided.run].push_back({result.from, result.decided.event, false});
+      add_waiter(result.decided.run, {result.from, result.decided.event, false});
     if (!(result.until_end && over))
       host_.tell(result.from, std::move(told));
   }
@@ -150,6 +150,19 @@ void shard_core::tell_repeats(const digest128& scope, const answer& first) {
   }
 }
 
+/// One too many takes the place of the first, whose client has mostly gone away: a client waits for
+/// minutes, a run may wait for days.
+void shard_core::add_waiter(const run_id& run, waiter who) {
+  auto& list = waiters_[run];
+  if (list.size() == options_.waiters_max) {
+    host_.tell(list.front().from,
+               error{errc::overloaded, "too many clients wait for " + to_string(run) +
+                                         "; follow its stream, or read it now and then"});
+    list.erase(list.begin());
+  }
+  list.push_back(std::move(who));
+}
+
 void shard_core::tell_end(const ended_run& end) {
   const auto found = waiters_.find(end.summary.id);
   if (found == waiters_.end())
@@ -166,7 +179,7 @@ void shard_core::await_end(const run_id& run, waiter who) {
     return;
   }
   if ((*stored)->ended_at == 0) {
-    waiters_[run].push_back(std::move(who));
+    add_waiter(run, std::move(who));
     return;
   }
   auto end = load_end(records_, options_.group, **stored);

@@ -54,6 +54,7 @@ struct shard_options {
   std::uint64_t term = 1;
   std::string node = "n1";
   std::size_t queued_events_max = 4'096;   ///< client events in memory, of all agents
+  std::size_t waiters_max = 1'000;         ///< clients that wait for the end of one run
   std::size_t commands_per_turn_max = 64;
   std::int64_t agent_idle_us = 5'000'000;  ///< then it is passivated
   std::size_t agents_loaded_max = 20'000;
@@ -143,6 +144,7 @@ private:
   void act_on(const turn_record& record);
   void tell_results(const decided_turn& turn);
   void tell_repeats(const digest128& scope, const answer& first);
+  void add_waiter(const run_id& run, waiter who);
   void tell_end(const ended_run& end);
   bool is_repeat(const digest128& scope, const digest128& body, const repeat& again);
   void answer_repeat(const idempotency_recorded& first, const repeat& again);

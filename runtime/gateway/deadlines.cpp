@@ -34,6 +34,12 @@ void deadlines::run_due(std::int64_t now_ms) {
   }
 }
 
+void deadlines::clear() {
+  std::map<id, std::function<void()>> dropped;  // destroyed outside the lock
+  std::lock_guard lock{mutex_};
+  dropped.swap(pending_);
+}
+
 std::size_t deadlines::size() const {
   std::lock_guard lock{mutex_};
   return pending_.size();

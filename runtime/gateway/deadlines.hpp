@@ -19,6 +19,8 @@ public:
   bool call_off(const id& which);
   /// Runs what is due, on this thread, without holding a lock.
   void run_due(std::int64_t now_ms);
+  /// Drops what is pending, and what it owns.
+  void clear();
   std::size_t size() const;
 
 private:

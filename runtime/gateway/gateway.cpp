@@ -30,7 +30,10 @@ gateway::gateway(backend& node, gateway_options opts)
   routes_ = std::move(routes);
 }
 
-gateway::~gateway() { services_->streams->shut_down(); }
+gateway::~gateway() {
+  services_->streams->shut_down();
+  services_->waits.clear();  // clients that wait own the services that own their deadlines
+}
 
 void gateway::handle(net::http_request&& request, net::responder to) {
   answering reply{services_, std::move(to), request_id_of(request, *services_),

@@ -1,6 +1,8 @@
 #include "runtime/gateway/lookup.hpp"
 
+#include "persistence/keys.hpp"
 #include "runtime/core/evolve.hpp"
+#include "runtime/core/routing.hpp"
 #include "runtime/gateway/documents.hpp"
 
 namespace holdfast {
@@ -57,6 +59,59 @@ result<found_run> present_run(backend& node, run_summary summary) {
   return out;
 }
 
+namespace {
+
+constexpr std::size_t outbox_scanned_max = 10'000;
+
+/// A run whose event is durable in its home, and on its way to the agent. Nothing when there is none
+/// among the first messages.
+result<std::optional<found_run>> find_undelivered(backend& node, const run_id& id) {
+  const group_id home = home_of(id, node.partitions());
+  if (home == 0)
+    return std::optional<found_run>{};
+  const auto scan =
+    node.records().scan(family::outbox, keys::outbox(home, id.id.group(), 0),
+                        keys::outbox(home, static_cast<group_id>(id.id.group() + 1), 0));
+  for (std::size_t n = 0; scan->valid() && n < outbox_scanned_max; scan->next(), ++n) {
+    const auto message = codec::decode_outbox_message(scan->value());
+    if (!message)
+      return message.error();
+    if (message->kind != outbox_kind::event || message->run != id)
+      continue;
+    found_run out;
+    out.summary.id = id;
+    out.summary.agent = message->target;
+    out.summary.event = message->event_ref;
+    out.summary.received_at = id.id.time();
+    return std::optional{std::move(out)};
+  }
+  if (const auto walked = scan->state(); !walked)
+    return walked.error();
+  return std::optional<found_run>{};
+}
+
+/// The run without a record: it may be on its way, or never come.
+result<found_run> find_unrecorded(backend& node, const run_id& id, const error& absent) {
+  const group_id group = id.id.group();
+  auto on_its_way = find_undelivered(node, id);
+  if (!on_its_way)
+    return on_its_way.error();
+  if (*on_its_way)
+    return std::move(**on_its_way);
+  const auto letter = node.records().get(family::dead_letter, keys::by_id(group, id.id));
+  if (!letter)
+    return letter.error();
+  if (*letter)
+    return error{errc::not_found, to_string(id) + " never began: its event is a dead letter, see " +
+                                    "`holdfast event dlq show " + to_string(event_id{id.id}) + "`"};
+  auto arrived = load_run(node.records(), group, id);  // between the two looks
+  if (!arrived)
+    return arrived.error();
+  return *arrived ? present_run(node, std::move(**arrived)) : absent;
+}
+
+}  // namespace
+
 result<found_run> find_run(backend& node, const run_id& id) {
   const error absent{errc::not_found, "there is no run " + to_string(id)};
   const group_id group = partition_of(node, id.id);
@@ -66,7 +121,7 @@ result<found_run> find_run(backend& node, const run_id& id) {
   if (!summary)
     return summary.error();
   if (!*summary)
-    return absent;
+    return find_unrecorded(node, id, absent);
   return present_run(node, std::move(**summary));
 }
 

@@ -11,6 +11,7 @@ public:
     options.group = group;
     options.partitions = node.partitions;
     options.term = term;
+    options.waiters_max = 4;
     core.emplace(options, node.disk, *this);
   }
 

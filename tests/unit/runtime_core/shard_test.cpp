@@ -156,6 +156,27 @@ TEST_CASE("shard: waiting for a run: unknown, over, open") {
   CHECK(node.only_answer<run_answer>(request).end.summary.status == run_status::cancelled);
 }
 
+TEST_CASE("shard: clients that wait for a run are bounded, and the first makes room") {
+  shard_bench node;
+  const auto open = node.send(llm);
+  node.run();
+  const auto run = node.only_answer<accepted_event>(open).run;
+  std::vector<std::uint64_t> requests;
+  for (int i = 0; i < 6; ++i)
+    requests.push_back(node.ask_for_end(llm, run));
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    CAPTURE(i);
+    if (i < 2)
+      CHECK(node.refusal(requests[i]) == errc::overloaded);
+    else
+      CHECK(node.answers(requests[i]).empty());
+  }
+  node.submit(llm, control{control_verb::kill, "ann", "", {}, false});
+  node.run();
+  for (std::size_t i = 2; i < requests.size(); ++i)
+    CHECK(node.only_answer<run_answer>(requests[i]).end.summary.id == run);
+}
+
 TEST_CASE("shard: without room in the log new events are refused and nothing of them is written") {
   shard_bench node;
   node.log_says = errc::overloaded;

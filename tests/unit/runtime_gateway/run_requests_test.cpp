@@ -1,3 +1,5 @@
+#include "runtime/core/routing.hpp"
+#include "schemas/units.hpp"
 #include "tests/unit/runtime_gateway/asking.hpp"
 
 using namespace holdfast;
@@ -69,6 +71,37 @@ TEST_CASE(
   CHECK(queued["status"] == "queued");
   CHECK(queued["started_at"].is_null());
   CHECK(queued["version"].is_null());
+}
+
+TEST_CASE("runs: one of a routed event is queued until it arrives, or says that it never will") {
+  asking at;
+  const event_id id{make_id(test_time + 5, 3, 1, 1)};
+  const group_id group = at.node.group(one);
+  message_sent sent;
+  sent.target_group = group;
+  sent.sequence = 1;
+  sent.message.kind = outbox_kind::event;
+  sent.message.target = one;
+  sent.message.event_ref = id;
+  sent.message.run = routed_run(id, one, at.node.partitions());
+  const auto path = "/v1/runs/" + to_string(sent.message.run);
+  check_refused(at, at.ask("GET", path), 404, "not_found");
+  at.node.commit_to(3, {sent});
+  const auto queued = at.ask("GET", path)->body();
+  CHECK(queued["status"] == "queued");
+  CHECK(queued["agent"] == to_string(one));
+  CHECK(queued["event_ids"][0] == to_string(id));
+  CHECK(queued["received_at"] == format_time(test_time + 5));
+  const auto other = routed_run(id, {"support", "other"}, at.node.partitions());
+  check_refused(at, at.ask("GET", "/v1/runs/" + to_string(other)), 404, "not_found");
+
+  at.node.commit_to(3, {outbox_acked{group, 1}});
+  dead_lettered letter;
+  letter.id = event_id{sent.message.run.id};
+  at.node.commit_to(group, {letter});
+  const auto never = at.ask("GET", path);
+  check_refused(at, never, 404, "not_found");
+  CHECK(never->body()["detail"].get<std::string>().find(to_string(letter.id)) != std::string::npos);
 }
 
 TEST_CASE("runs: ids that are none, or name nothing, are not found") {

@@ -2,7 +2,6 @@
 
 #include <condition_variable>
 #include <deque>
-#include <future>
 #include <map>
 #include <thread>
 
@@ -56,13 +55,10 @@ public:
     }
     wake_.notify_one();
   }
-  /// Waits until everything posted so far, and what it posted itself, is done.
+  /// Waits until everything that was posted is done, and what it posted itself.
   void drain() {
-    for (int i = 0; i < 30; ++i) {
-      std::promise<void> done;
-      post([&] { done.set_value(); });
-      done.get_future().wait();
-    }
+    std::unique_lock lock{mutex_};
+    idle_.wait(lock, [this] { return queue_.empty() && !busy_; });
   }
 
 private:
@@ -74,14 +70,20 @@ private:
       queue_.pop_front();
       if (!work)
         return;
+      busy_ = true;
       lock.unlock();
       work();
       lock.lock();
+      busy_ = false;
+      if (queue_.empty())
+        idle_.notify_all();
     }
   }
 
   std::mutex mutex_;
   std::condition_variable wake_;
+  std::condition_variable idle_;
+  bool busy_ = false;
   std::deque<std::function<void()>> queue_;
   std::thread thread_;
 };
