@@ -31,10 +31,31 @@ wake_cause verb(wake_kind kind, time_us since, std::string detail, const agent_n
           path_of(name) + "/" + word};
 }
 
+/// The run has nothing that will ever move it, held or not.
+bool has_no_wake(const agent_state& state) noexcept {
+  if (!state.run)
+    return false;
+  const run_id& run = state.run->id;
+  const bool effect = std::any_of(state.effects.begin(), state.effects.end(), [&](const effect_state& e) {
+    return e.run == run
+           && (e.phase != effect_phase::retrying || state.paused || find_timer(state, e.timer_id) != nullptr);
+  });
+  const bool timer = std::any_of(state.timers.begin(), state.timers.end(), [&](const timer_state& t) {
+    return t.run == run && (t.kind == timer_kind::sleep || t.kind == timer_kind::handler);
+  });
+  return !effect && !timer && !state.run->awaited;
+}
+
 void add_holds(const agent_state& s, std::vector<wake_cause>& out) {
-  if (s.quarantined)
-    out.push_back(verb(wake_kind::quarantined, s.quarantined->since,
-                       "quarantined by " + s.quarantined->by + ": " + s.quarantined->reason, s.name, "resume"));
+  if (s.quarantined) {
+    auto cause = verb(wake_kind::quarantined, s.quarantined->since,
+                      "quarantined by " + s.quarantined->by + ": " + s.quarantined->reason, s.name, "resume");
+    if (has_no_wake(s)) {
+      cause = verb(wake_kind::quarantined, cause.since,
+                   cause.detail + "; nothing would ever move its run: cancel it, then resume", s.name, "cancel");
+    }
+    out.push_back(std::move(cause));
+  }
   if (s.paused)
     out.push_back(verb(wake_kind::paused, s.paused->since, "paused by " + s.paused->by + ": " + s.paused->reason, s.name,
                        "resume"));
@@ -149,17 +170,7 @@ std::vector<wake_cause> wake_causes(const agent_state& state) {
 }
 
 bool is_stuck(const agent_state& state) noexcept {
-  if (!state.run || state.quarantined || state.paused)
-    return false;
-  const run_id& run = state.run->id;
-  const bool effect = std::any_of(state.effects.begin(), state.effects.end(), [&](const effect_state& e) {
-    return e.run == run
-           && (e.phase != effect_phase::retrying || state.paused || find_timer(state, e.timer_id) != nullptr);
-  });
-  const bool timer = std::any_of(state.timers.begin(), state.timers.end(), [&](const timer_state& t) {
-    return t.run == run && (t.kind == timer_kind::sleep || t.kind == timer_kind::handler);
-  });
-  return !effect && !timer && !state.run->awaited;
+  return !state.quarantined && !state.paused && has_no_wake(state);
 }
 
 bool is_idle(const agent_state& state) noexcept {

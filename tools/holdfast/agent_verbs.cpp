@@ -139,7 +139,7 @@ void add_history(command_tree& tree, CLI::App& agent) {
               });
   add_agent_argument(verb, options->agent);
   verb.add_option("--run", options->run, "of this run only")->option_text("ID");
-  verb.add_option("--from", options->from, "after this sequence number")->option_text("SEQ");
+  verb.add_option("--from", options->from, "from this sequence number on")->option_text("SEQ");
   verb.add_option("--as-curl", options->as_curl, "a call of its history as a curl line")
     ->option_text("SEQ");
   add_list_options(verb, options->list, list_size::everything);

@@ -70,11 +70,16 @@ exit_code print_stream(session& with, const api_path& path, const std::string& c
   follow_options options;
   options.cursor = cursor;
   options.say = [&with](std::string_view line) { with.out().say(line); };
+  auto end = exit_code::done;
   with.api().follow(path, options, [&](const net::sse_event& event) {
     with.out().json_line(stream_line(event));
-    return what == stream_of::run && ends_run(event.type) ? follow_step::stop : follow_step::go_on;
+    if (what == stream_of::agent || !ends_run(event.type))
+      return follow_step::go_on;
+    if (event.type != "run.completed")
+      end = exit_code::failed;
+    return follow_step::stop;
   });
-  return exit_code::done;
+  return end;
 }
 
 void run_printer::note(const std::string& line) {

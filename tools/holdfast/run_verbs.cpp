@@ -80,7 +80,7 @@ void add_history(command_tree& tree, CLI::App& run) {
                 return show_list(with, path, view::history, options->list, list_size::everything);
               });
   add_id(verb, options->id);
-  verb.add_option("--from", options->from, "after this sequence number")->option_text("SEQ");
+  verb.add_option("--from", options->from, "from this sequence number on")->option_text("SEQ");
   add_list_options(verb, options->list, list_size::everything);
 }
 

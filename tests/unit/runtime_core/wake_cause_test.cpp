@@ -116,6 +116,15 @@ TEST_CASE("why: events that wait are a cause of an agent that has no other") {
   CHECK_FALSE(has_more_to_start(state));
 }
 
+TEST_CASE("why: of a quarantined run that nothing would move, cancelling is what helps") {
+  auto state = with_run();
+  state.quarantined = hold{"holdfast", "stuck", 1};
+  REQUIRE(wake_causes(state).size() == 1);
+  CHECK(wake_causes(state)[0].command == "holdfast agent cancel " + to_string(state.name));
+  state.effects.push_back(effect_in(state, effect_phase::declared));
+  CHECK(wake_causes(state)[0].command == "holdfast agent resume " + to_string(state.name));
+}
+
 TEST_CASE("why: every kind has a name of its own") {
   std::vector<std::string_view> names;
   for (int kind = 1; kind <= 13; ++kind)
