@@ -397,7 +397,7 @@ TEST_CASE("run stream: JSON lines to the end of the run") {
       .close();
   }};
   const auto done = fake_process{}.run(server, {"run", "stream", "run_1", "--from", "c0"});
-  CHECK(done.code == 0);
+  CHECK(done.code == 1);  // as the run ended
   CHECK(done.out ==
         "{\"event\":\"run.started\",\"cursor\":\"1\",\"run_id\":\"run_1\",\"seq\":1}\n"
         "{\"event\":\"run.failed\",\"cursor\":\"2\",\"run_id\":\"run_1\",\"error\":{\"code\":\"x\"}"
