@@ -341,6 +341,12 @@ status node::start() {
   if (auto listening = self.listen(); !listening)
     return listening;
   self.ticks = std::make_unique<ticker>(std::chrono::milliseconds{200}, [&self] { self.front->tick(); });
+  const auto& kept = self.opts.config.retention;
+  if (const retention_config usual; kept.history_ms != usual.history_ms ||
+                                    kept.events_ms != usual.events_ms ||
+                                    kept.streams_ms != usual.streams_ms)
+    log::warn("retention-not-available",
+              {{"why", "history, events and streams are kept for good in this release; `dedup` holds"}});
   log::info("node-started", {{"node", self.opts.config.node},
                              {"port", std::to_string(self.server->port())},
                              {"partitions", std::to_string(self.services->partitions)}});

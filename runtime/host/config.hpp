@@ -30,21 +30,12 @@ struct model_price {
   bool operator==(const model_price&) const = default;
 };
 
-/// 0 means no limit.
-struct model_limits {
-  std::uint32_t requests_per_minute = 0;
-  std::uint64_t tokens_per_minute = 0;
-  std::uint32_t concurrency = 0;
-  bool operator==(const model_limits&) const = default;
-};
-
 struct model_config {
   model_provider provider = model_provider::scripted;
   std::string base_url;               ///< openai: without a `/` at its end
   std::string model;                  ///< openai: as the provider names it
   std::string api_key_secret;         ///< openai: a secret's name; empty: no key is sent
   std::optional<model_price> price;   ///< absent: calls are counted as free
-  model_limits limits;
   std::filesystem::path file;         ///< scripted
   bool operator==(const model_config&) const = default;
 };

@@ -45,13 +45,6 @@ void read_price(map_reader in, model_config& out) {
     out.price = price;
 }
 
-void read_limits(map_reader in, model_config& out) {
-  in.number("requests_per_minute", out.limits.requests_per_minute, 1);
-  in.number("tokens_per_minute", out.limits.tokens_per_minute, 1);
-  in.number("concurrency", out.limits.concurrency, 1);
-  in.finish();
-}
-
 void read_openai(map_reader& in, model_config& out) {
   out.base_url = openai_url;
   if (in.text("base_url", out.base_url)) {
@@ -94,8 +87,7 @@ model_config read_model(map_reader in, const fs::path& base) {
     read_scripted(in, base, out);
   if (const auto* price = in.take("price"))
     read_price(map_reader{price->value, in.pointer_of("price"), in.problems()}, out);
-  if (const auto* limits = in.take("limits"))
-    read_limits(map_reader{limits->value, in.pointer_of("limits"), in.problems()}, out);
+  in.not_available("limits", "`limits` of an agent's definition bound its steps, tokens and cost");
   in.finish();
   return out;
 }

@@ -48,8 +48,7 @@ data: data
 listen: 127.0.0.1:8080
 secrets: { billing: { env: BILLING_TOKEN }, stripe: { file: creds/stripe } }
 models:
-  primary: { provider: openai, base_url: "https://api.example.com/v1/", model: gpt, api_key: "${secret:openai}", price: { input: "0.25", output: 2, cached_input: 0.03 },
-             limits: { requests_per_minute: 500, tokens_per_minute: 200000, concurrency: 50 } }
+  primary: { provider: openai, base_url: "https://api.example.com/v1/", model: gpt, api_key: "${secret:openai}", price: { input: "0.25", output: 2, cached_input: 0.03 } }
   demo: { provider: scripted, file: script.yaml }
 memory_limit: 1GiB
 retention: { history: 30d, events: 1d, dedup: 2d, streams: 3h }
@@ -71,7 +70,6 @@ log: { level: debug, format: json }
   CHECK(primary.model == "gpt");
   CHECK(primary.api_key_secret == "openai");
   CHECK(primary.price == model_price{250'000'000, 2'000'000'000, 30'000'000});
-  CHECK(primary.limits == model_limits{500, 200'000, 50});
   CHECK(c.models.at("demo").provider == model_provider::scripted);
   CHECK(c.models.at("demo").file == "/etc/holdfast/script.yaml");
   CHECK(c.memory_limit_bytes == 1ULL << 30U);
@@ -164,6 +162,8 @@ TEST_CASE("config: what this release does not have is refused by name") {
   check_refused("cluster: { replication: 3 }", "`replication`: more than 1", later);
   check_refused("node: n1\ncluster: { peers: { n1: 'a:1', n2: 'b:1' } }", "`peers`: other nodes are not available", later);
   check_refused("node: n1\ncluster: { peers: { n2: 'b:1' } }", "`peers`: other nodes are not available", later);
+  check_refused("models: { m: { provider: scripted, file: s, limits: { concurrency: 5 } } }",
+                "`limits` is not available", later);
   check_refused("models: { m: { provider: anthropic, model: x } }", "`anthropic` is not available", later);
 }
 
