@@ -612,9 +612,9 @@ egress: {{ allow: ["{self.gate.address}"] }}
             if "-o" in way:
                 self.assertEqual(json.loads(out.splitlines()[-1])["event"], "run.cancelled")
             run = self.client.items("/v1/runs?agent=reads%2F" + what)[0]["run_id"]
-            lines = [json.loads(line) for line in self.run_cli(0, "run", "stream", run).stdout.splitlines()]
+            lines = [json.loads(line) for line in self.run_cli(1, "run", "stream", run).stdout.splitlines()]
             self.assertEqual((lines[0]["event"], lines[-1]["event"]), ("run.started", "run.cancelled"))
-            rest = self.run_cli(0, "run", "stream", run, "--from", lines[1]["cursor"]).stdout.splitlines()
+            rest = self.run_cli(1, "run", "stream", run, "--from", lines[1]["cursor"]).stdout.splitlines()
             self.assertEqual([json.loads(line) for line in rest], lines[2:])
 
     def test_interrupted_is_130(self):
