@@ -314,6 +314,8 @@ void shard_core::passivate_idle() {
 // ---- forks ---------------------------------------------------------------------------------------------------------
 
 void shard_core::fork(const agent_name& from, seq_no at, agent_name to, request_ref client) {
+  if (!decides_for(client))
+    return;
   auto copy = copy_at(records_, options_.group, from, at);
   if (!copy) {
     host_.tell(client, copy.error());

@@ -256,11 +256,18 @@ void shard_core::propose_partition(std::shared_ptr<turn_record> record, partitio
   partition_turns_[fixed.get()] = std::move(turn);
 }
 
+/// Nothing is decided before the term has begun or after it is over; then the client is told so. What
+/// was sent before it began would be in the outbox that is loaded, and come once more with its record.
+bool shard_core::decides_for(const request_ref& from) {
+  if (started_ && !ended_)
+    return true;
+  host_.tell(from, error{errc::overloaded, "the partition is starting; send again"});
+  return false;
+}
+
 void shard_core::route(event e, std::string verified, std::optional<idempotency> once, request_ref from) {
-  if (ended_ || !started_) {
-    host_.tell(from, error{errc::overloaded, "the partition is starting; send again"});
+  if (!decides_for(from))
     return;
-  }
   if (once && is_repeat(once->scope, once->body, {from, once->body, false}))
     return;
   const time_us at = std::max(last_stamp_ + 1, host_.now());
@@ -297,6 +304,8 @@ void shard_core::route(event e, std::string verified, std::optional<idempotency>
 }
 
 void shard_core::settle_dead_letter(event_id id, bool redrive, request_ref from) {
+  if (!decides_for(from))
+    return;
   if (settling_.contains(id)) {
     host_.tell(from, error{errc::conflict, "the dead letter " + to_string(id) + " is being settled already"});
     return;

@@ -136,6 +136,7 @@ private:
   void pump(const agent_name& name, cell& c);
   void propose_turn(const agent_name& name, cell& c);
   bool propose(std::shared_ptr<const turn_record> record, bool& overloaded);
+  bool decides_for(const request_ref& from);
   void propose_partition(std::shared_ptr<turn_record> record, partition_turn turn);
   void refuse(cell& c, const error& why);
   void number_messages(turn_record& record);

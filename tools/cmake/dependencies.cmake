@@ -38,6 +38,9 @@ set_property(TARGET dep::spdlog PROPERTY
 holdfast_system_library(dep::xxhash xxhash.h xxhash)
 holdfast_system_library(dep::systemd systemd/sd-daemon.h systemd)
 holdfast_system_library(dep::cli11 CLI/CLI.hpp)
+# The allocator of the binary: a tenth less CPU for an event than glibc's, and what a process of many threads that
+# lives for months gives back. What embeds libholdfast keeps its own; sanitizers bring theirs.
+holdfast_system_library(dep::jemalloc jemalloc/jemalloc.h jemalloc)
 
 holdfast_system_library(dep::boost_headers boost/url.hpp boost_url)
 file(STRINGS "${dep__boost_headers_INCLUDE_DIR}/boost/version.hpp" _boost REGEX "#define BOOST_VERSION ")

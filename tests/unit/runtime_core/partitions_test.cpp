@@ -223,6 +223,20 @@ TEST_CASE("ask: a question and its answer cross partitions and restarts") {
   CHECK(node.disk.size(family::outbox) == 0);
 }
 
+TEST_CASE("fork: a fork or a redrive that is asked for before the term has begun is refused") {
+  shard_bench node;
+  node.send(llm);
+  node.run();
+  REQUIRE(node.log->depose(1, false));
+  REQUIRE(node.log->lead(1));  // and `leader_started` is not committed yet
+  CHECK(node.refusal(node.fork(llm, 1, {"llm", "copy"})) == errc::overloaded);
+  CHECK(node.refusal(node.settle(event_id{}, true)) == errc::overloaded);
+  node.run();
+  const auto again = node.fork(llm, 1, {"llm", "copy"});
+  node.run();
+  CHECK(node.only_answer<command_done>(again).agent == agent_name{"llm", "copy"});
+}
+
 TEST_CASE("fork: makes an agent of its own, in whatever partition") {
   shard_bench node{4};
   node.send(llm);
