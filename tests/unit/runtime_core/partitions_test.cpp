@@ -230,7 +230,7 @@ TEST_CASE("fork: a fork or a redrive that is asked for before the term has begun
   REQUIRE(node.log->depose(1, false));
   REQUIRE(node.log->lead(1));  // and `leader_started` is not committed yet
   CHECK(node.refusal(node.fork(llm, 1, {"llm", "copy"})) == errc::overloaded);
-  CHECK(node.refusal(node.settle(event_id{}, true)) == errc::overloaded);
+  CHECK(node.refusal(node.settle(event_id{make_id(1, 1, 0, 1)}, true)) == errc::overloaded);
   node.run();
   const auto again = node.fork(llm, 1, {"llm", "copy"});
   node.run();
