@@ -129,12 +129,24 @@ bool local_log::next_batch(batch& out) {
   while (queue_.empty()) {
     if (stopping_)
       return false;
-    sleeping_ = true;
-    wake_.wait(lock);
+    wait_for_work(lock);
   }
   sleeping_ = false;
   out.swap(queue_);
   return true;
+}
+
+void local_log::wait_for_work(std::unique_lock<std::mutex>& lock) {
+  sleeping_ = true;
+  if (unsettled_bytes_ < options_.settle_bytes_min) {
+    wake_.wait(lock);
+  } else if (wake_.wait_for(lock, options_.settle_after) == std::cv_status::timeout &&
+             queue_.empty()) {
+    unsettled_bytes_ = 0;
+    lock.unlock();
+    store_.settle();
+    lock.lock();
+  }
 }
 
 /// One entry for each group, one durable write for all of them, then one message to each.
@@ -163,6 +175,7 @@ bool local_log::commit(batch::iterator from, batch::iterator to) {
   records_.fetch_add(records, std::memory_order_relaxed);
   writes_made_.fetch_add(1, std::memory_order_relaxed);
   bytes_.fetch_add(writes_.bytes(), std::memory_order_relaxed);
+  unsettled_bytes_ += writes_.bytes();
   writes_.clear();
   release(records, bytes);
   for (const auto group : touched_) {

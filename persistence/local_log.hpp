@@ -3,6 +3,7 @@
 // one ran, acks after it (facts/storage.md §7).
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -20,6 +21,8 @@ struct local_log_options {
   std::size_t queue_records_max = 16'384;
   std::size_t queue_bytes_max = 64U << 20;  ///< in memory (record_size.hpp)
   std::size_t group_bytes_max = 4U << 20;   ///< of records, in memory, in one durable write
+  std::chrono::milliseconds settle_after{2'000};  ///< without a record; then the store settles
+  std::size_t settle_bytes_min = 4U << 20;  ///< given to the store since it settled last
 };
 
 class local_log final : public commit_log {
@@ -62,6 +65,7 @@ private:
   bool has_room(std::size_t bytes, std::size_t times) const noexcept;
   void run();
   bool next_batch(batch& out);
+  void wait_for_work(std::unique_lock<std::mutex>& lock);
   bool commit(batch::iterator from, batch::iterator to);
   void release(std::size_t records, std::size_t bytes);
   void fail(const error& why);
@@ -75,6 +79,7 @@ private:
   std::vector<group_log> groups_;  // by number
   std::vector<group_id> touched_;  // groups with an entry in the write that is being made
   write_set writes_;               // reused
+  std::size_t unsettled_bytes_ = 0;  // of the commit thread
 
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -119,6 +119,8 @@ public:
       families_(families),
       now_(*db_, families_, nullptr) {}
   ~rocksdb_store() override {
+    if (!failed_)
+      flush(true);
     for (auto* family : families_)
       db_->DestroyColumnFamilyHandle(family);
     db_->Close();
@@ -157,11 +159,22 @@ public:
     return std::make_unique<rocksdb_reader>(*db_, families_, db_->GetSnapshot());
   }
 
+  void settle() override { flush(false); }
+
   /// Whether nothing was ever written here.
   bool is_new() const { return db_->GetLatestSequenceNumber() == 0; }
 
 private:
   static constexpr std::size_t batch_bytes_kept = 8U << 20;
+
+  /// Everything written is durable in the log already: an error changes nothing, and the next write
+  /// reports it.
+  void flush(bool wait) {
+    rocksdb::FlushOptions how;
+    how.wait = wait;
+    how.allow_write_stall = true;
+    db_->Flush(how, {families_.begin(), families_.end()}).PermitUncheckedError();
+  }
 
   rocksdb::Status add(const write_set& writes) {
     for (const auto& op : writes.ops()) {

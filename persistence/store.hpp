@@ -93,6 +93,10 @@ public:
   virtual status write(const write_set& writes, bool durable) = 0;
   /// A consistent view of now; holds resources until destroyed.
   virtual std::unique_ptr<reader> snapshot() const = 0;
+  /// Nothing was written for a while: a good moment to move what only the log and memory hold to its
+  /// final place, so that memory is free and the next start has little to read again. Called by the
+  /// thread that writes; does not wait. Changes nothing that can be read.
+  virtual void settle() {}
 };
 
 }  // namespace holdfast

@@ -195,6 +195,20 @@ public:
   }
   void fail_writes(bool fail = true) { fail_ = fail; }
 
+  void settle() override {
+    const std::lock_guard lock{mutex_};
+    ++settled_;
+    changed_.notify_all();
+  }
+  bool wait_until_settled(std::size_t times) {
+    std::unique_lock lock{mutex_};
+    return changed_.wait_for(lock, patience, [&] { return settled_ >= times; });
+  }
+  std::size_t settled() const {
+    const std::lock_guard lock{mutex_};
+    return settled_;
+  }
+
 private:
   store& under_;
   std::atomic<bool> writing_{false};
@@ -204,6 +218,7 @@ private:
   bool closed_ = false;
   bool held_ = false;
   std::size_t writes_ = 0;
+  std::size_t settled_ = 0;
   std::set<std::string> durable_;
 };
 

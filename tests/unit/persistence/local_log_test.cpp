@@ -180,6 +180,29 @@ TEST_CASE_FIXTURE(local_log_fixture, "local_log: stop commits what is queued, an
   log->stop();
 }
 
+TEST_CASE_FIXTURE(local_log_fixture,
+                  "local_log: after enough was written and then nothing, the store settles") {
+  local_log_options options;
+  options.settle_after = std::chrono::milliseconds{1};
+  SUBCASE("enough") {
+    options.settle_bytes_min = 1;
+    start(options);
+    for (std::uint64_t number = 1; number <= 3; ++number) {
+      CHECK(propose(event_record("a", number)) == errc::ok);
+      CHECK(disk.wait_until_settled(number));
+    }
+  }
+  SUBCASE("too little to be worth it") {
+    start(options);
+    for (std::uint64_t number = 1; number <= 3; ++number) {
+      CHECK(propose(event_record("a", number)) == errc::ok);
+      CHECK(owner.wait_for(number));
+    }
+    log->stop();
+    CHECK(disk.settled() == 0);
+  }
+}
+
 TEST_CASE_FIXTURE(local_log_fixture, "local_log: the terms of all groups are one write") {
   std::vector<group_id> groups;
   for (group_id group = 0; group <= 24; ++group)
