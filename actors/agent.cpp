@@ -62,14 +62,17 @@ struct agent_actor_state {
   }
 
   /// A decision that throws is a bug: the agent is held for a person to look at, and everybody who waits is told.
-  decided_turn quarantine(const std::vector<queued_command>& commands, const turn_context& context, std::string what) {
+  decided_turn quarantine(const std::vector<queued_command>& commands, const turn_context& context,
+                          std::string what) {
     core->discarded();
-    const control hold{control_verb::quarantine, "holdfast", "internal error while deciding: " + what, {}, false};
+    const control hold{
+      control_verb::quarantine, "holdfast", "internal error while deciding: " + what, {}, false};
     auto turn = core->take({{hold, {}, false, {}, {}}}, context, *records);
     turn.may_refuse = false;
     for (const auto& one : commands) {
       command_result told{one.from, one.until_end, one.inbound, {}, {}, {}};
-      told.refused = error{errc::internal, "internal error; the agent is quarantined, `holdfast agent why` says more"};
+      told.refused = error{
+        errc::internal, "internal error; the agent is quarantined, `holdfast agent why` says more"};
       if (one.once)
         told.once = one.once->scope;
       turn.results.push_back(std::move(told));
@@ -78,8 +81,9 @@ struct agent_actor_state {
   }
 };
 
-agent_actor::behavior_type agent_behavior(agent_actor::stateful_pointer<agent_actor_state> self, services_ptr services,
-                                          group_id group, std::uint64_t term, agent_name name, shard_reports shard) {
+agent_actor::behavior_type agent_behavior(agent_actor::stateful_pointer<agent_actor_state> self,
+                                          services_ptr services, group_id group, std::uint64_t term,
+                                          agent_name name, shard_reports shard) {
   auto& state = self->state;
   state.services = std::move(services);
   state.group = group;
@@ -96,9 +100,10 @@ agent_actor::behavior_type agent_behavior(agent_actor::stateful_pointer<agent_ac
 
 }  // namespace
 
-agent_actor spawn_agent(caf::local_actor& by, services_ptr services, group_id group, std::uint64_t term, agent_name name,
-                        shard_reports shard) {
-  return by.spawn<caf::lazy_init>(agent_behavior, std::move(services), group, term, std::move(name), std::move(shard));
+agent_actor spawn_agent(caf::local_actor& by, services_ptr services, group_id group,
+                        std::uint64_t term, agent_name name, shard_reports shard) {
+  return by.spawn<caf::lazy_init>(agent_behavior, std::move(services), group, term, std::move(name),
+                                  std::move(shard));
 }
 
 }  // namespace holdfast

@@ -50,8 +50,10 @@ void add_built_in(catalog& into) {
     built->def.behaviour = behaviour_kind::native;
     built->def.limits.steps = 0;
     built->def.limits.mailbox = 100'000;
-    definition_applied applied{"agent", type, 1, std::string{"{\"behaviour\":\"native\",\"kind\":\"agent\",\"type\":\""} + type + "\"}",
-                               "holdfast"};
+    definition_applied applied{
+      "agent", type, 1,
+      std::string{"{\"behaviour\":\"native\",\"kind\":\"agent\",\"type\":\""} + type + "\"}",
+      "holdfast"};
     auto& history = into.agents[type];
     history.versions[1] = std::move(applied);
     history.applied_at[1] = 0;
@@ -98,9 +100,11 @@ definitions_done plan_definitions(const catalog& now, std::vector<definition_app
     if (const auto* history = history_of(now, one)) {
       const auto& current = history->versions.at(history->current);
       change.before = current.content;
-      change.change = current.content == one.content ? definition_change::what::unchanged : definition_change::what::updated;
-      one.version = change.change == definition_change::what::unchanged ? history->current
-                                                                        : history->versions.rbegin()->first + 1;
+      change.change = current.content == one.content ? definition_change::what::unchanged
+                                                     : definition_change::what::updated;
+      one.version = change.change == definition_change::what::unchanged
+                      ? history->current
+                      : history->versions.rbegin()->first + 1;
     }
     change.version = one.version;
     done.changes.push_back(std::move(change));
@@ -168,8 +172,8 @@ struct catalog_state {
   }
 };
 
-catalog_actor::behavior_type catalog_behavior(catalog_actor::stateful_pointer<catalog_state> self, services_ptr services,
-                                              std::uint64_t term) {
+catalog_actor::behavior_type catalog_behavior(catalog_actor::stateful_pointer<catalog_state> self,
+                                              services_ptr services, std::uint64_t term) {
   self->state.services = std::move(services);
   self->state.term = term;
   return {

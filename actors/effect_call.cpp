@@ -5,7 +5,8 @@
 
 namespace holdfast {
 
-caf::actor spawn_effect_call(caf::local_actor& by, services_ptr services, effect_order order, shard_reports shard) {
+caf::actor spawn_effect_call(caf::local_actor& by, services_ptr services, effect_order order,
+                             shard_reports shard) {
   if (order.effect.kind == effect_kind::model)
     return spawn_model_call(by, std::move(services), std::move(order), std::move(shard));
   return spawn_tool_call(by, std::move(services), std::move(order), std::move(shard));

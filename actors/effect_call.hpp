@@ -14,6 +14,7 @@ struct effect_order {
 
 /// Spawns the actor that performs one attempt: it checks once more that this node leads the partition, makes the call,
 /// reports text as it comes, then one outcome, and ends. An exit cancels the call.
-caf::actor spawn_effect_call(caf::local_actor& by, services_ptr services, effect_order order, shard_reports shard);
+caf::actor spawn_effect_call(caf::local_actor& by, services_ptr services, effect_order order,
+                             shard_reports shard);
 
 }  // namespace holdfast

@@ -17,8 +17,8 @@ result<effect_request> prepare(const node_services& services, const effect_order
   const auto& run = *(*state)->run;
   auto spec = services.definitions->get()->agent(order.agent.type, run.version);
   if (!spec)
-    return error{errc::unknown_type, "version " + std::to_string(run.version) + " of " + order.agent.type
-                                       + " is not defined any more"};
+    return error{errc::unknown_type, "version " + std::to_string(run.version) + " of " +
+                                       order.agent.type + " is not defined any more"};
   return effect_request{std::move(*declared), std::move(spec), run.traceparent};
 }
 

@@ -146,7 +146,8 @@ using shard_reports = caf::typed_actor<
   // It is time to look at timers.
   caf::reacts_to<atom::wake>>;
 
-using shard_actor = shard_requests::extend_with<shard_commits>::extend_with<shard_mail>::extend_with<shard_reports>;
+using shard_actor =
+  shard_requests::extend_with<shard_commits>::extend_with<shard_mail>::extend_with<shard_reports>;
 
 /// One agent in memory. At most one piece of work is in flight.
 using agent_actor = caf::typed_actor<
@@ -156,8 +157,7 @@ using agent_actor = caf::typed_actor<
 /// Group 0: definitions.
 using catalog_actor = caf::typed_actor<
   // Apply definitions, all or nothing.
-  caf::reacts_to<atom::define, definition_request>,
-  caf::reacts_to<atom::commit, committed_group>,
+  caf::reacts_to<atom::define, definition_request>, caf::reacts_to<atom::commit, committed_group>,
   caf::reacts_to<atom::lost>>;
 
 }  // namespace holdfast

@@ -54,7 +54,9 @@ status take_options(const std::string& options, model::request& out) {
     for (const auto& one : json["messages"]) {
       message m;
       const auto role = one.value("role", std::string{"user"});
-      m.role = role == "assistant" ? message_role::assistant : role == "system" ? message_role::system : message_role::user;
+      m.role = role == "assistant" ? message_role::assistant
+               : role == "system"  ? message_role::system
+                                   : message_role::user;
       m.content = one.value("content", std::string{});
       out.messages.push_back(std::move(m));
     }
@@ -75,7 +77,8 @@ result<prepared_call> prepare_model(const node_services& services, const effect_
     name = def.models[(std::max<std::uint32_t>(order.effect.attempt, 1) - 1) % def.models.size()];
   const auto found = services.models.find(name);
   if (found == services.models.end())
-    return error{errc::not_found, "no model `" + name + "` is configured on this node; add it under `models`"};
+    return error{errc::not_found,
+                 "no model `" + name + "` is configured on this node; add it under `models`"};
   prepared_call call;
   call.endpoint = &found->second;
   call.request.model = found->second.model;
@@ -111,7 +114,7 @@ struct model_call_state {
   unsigned status = 0;
   net::header_list headers;
   std::string error_body;
-  std::string text;            // not reported yet
+  std::string text;  // not reported yet
   bool flush_due = false;
   bool over = false;
   std::vector<std::string> secrets;
@@ -126,8 +129,10 @@ struct model_call_state {
   void flush(caf::event_based_actor* self) {
     if (text.empty())
       return;
-    self->send(shard, atom::text_v,
-               text_report{order.agent, {order.effect.run, order.effect.no, order.effect.attempt, std::move(text)}});
+    self->send(
+      shard, atom::text_v,
+      text_report{order.agent,
+                  {order.effect.run, order.effect.no, order.effect.attempt, std::move(text)}});
     text.clear();
   }
 
@@ -144,13 +149,16 @@ struct model_call_state {
   void report(caf::event_based_actor* self, attempt_outcome outcome) {
     flush(self);  // the outcome is proposed after the last chunk
     over = true;
-    self->send(shard, atom::outcome_v, effect_report{order.agent, completed(order, std::move(outcome))});
+    self->send(shard, atom::outcome_v,
+               effect_report{order.agent, completed(order, std::move(outcome))});
     self->quit();
   }
 
-  std::optional<attempt_outcome> start_openai(caf::event_based_actor* self, const prepared_call& prepared) {
+  std::optional<attempt_outcome> start_openai(caf::event_based_actor* self,
+                                              const prepared_call& prepared) {
     const auto& endpoint = *prepared.endpoint;
-    auto body = model::encode_openai_chat(prepared.request, model::openai_dialect_for(endpoint.base_url));
+    auto body =
+      model::encode_openai_chat(prepared.request, model::openai_dialect_for(endpoint.base_url));
     if (!body)
       return not_performed(failure_kind::rejected, "bad_request", body.error().context);
     answer.emplace(model::estimate_input_tokens(prepared.request), price);
@@ -174,7 +182,9 @@ struct model_call_state {
     callbacks.on_head = [me](const net::client_response_head& head) {
       caf::anon_send(me, model_head{head.status, head.headers});
     };
-    callbacks.on_body_piece = [me](std::string_view bytes) { caf::anon_send(me, model_piece{std::string{bytes}}); };
+    callbacks.on_body_piece = [me](std::string_view bytes) {
+      caf::anon_send(me, model_piece{std::string{bytes}});
+    };
     callbacks.on_done = [me](net::client_result&& done) {
       caf::anon_send(me, model_end{std::make_shared<net::client_result>(std::move(done))});
     };
@@ -186,8 +196,9 @@ struct model_call_state {
   std::optional<attempt_outcome> start(caf::event_based_actor* self) {
     auto prepared = prepare_model(*services, order);
     if (!prepared)
-      return not_performed(prepared.error().code == errc::not_leader ? failure_kind::not_sent : failure_kind::rejected,
-                           std::string{to_string(prepared.error().code)}, prepared.error().context);
+      return not_performed(
+        prepared.error().code == errc::not_leader ? failure_kind::not_sent : failure_kind::rejected,
+        std::string{to_string(prepared.error().code)}, prepared.error().context);
     price = prepared->endpoint->price;
     if (!prepared->endpoint->script)
       return start_openai(self, *prepared);
@@ -210,7 +221,8 @@ struct model_call_state {
 
   void take_piece(caf::event_based_actor* self, const std::string& bytes) {
     if (status < 200 || status > 299) {
-      error_body.append(bytes.substr(0, error_body_bytes_max - std::min(error_body.size(), error_body_bytes_max)));
+      error_body.append(
+        bytes.substr(0, error_body_bytes_max - std::min(error_body.size(), error_body_bytes_max)));
       return;
     }
     answer->feed(bytes, [&](std::string_view piece) { add_text(self, piece); });
@@ -219,28 +231,31 @@ struct model_call_state {
   }
 
   void end(caf::event_based_actor* self, bool complete, const std::string& detail) {
-    auto finished = answer->finish(complete, [&](std::string_view piece) { add_text(self, piece); }, detail);
+    auto finished = answer->finish(
+      complete, [&](std::string_view piece) { add_text(self, piece); }, detail);
     report(self, std::move(finished.outcome));
   }
 
   void take_end(caf::event_based_actor* self, net::client_result& done) {
     using net::client_failure;
     if (status != 0 && (status < 200 || status > 299)) {
-      report(self, model::openai_http_failure(status, headers, error_body, services->now(), secrets));
+      report(self,
+             model::openai_http_failure(status, headers, error_body, services->now(), secrets));
     } else if (status != 0) {
       end(self, done.failure == client_failure::none, done.detail);
     } else {
-      auto how = done.request_bytes_sent ? model::transport_end::broken : model::transport_end::not_sent;
-      if (done.failure == client_failure::bad_url || done.failure == client_failure::bad_request
-          || done.failure == client_failure::refused_address)
+      auto how =
+        done.request_bytes_sent ? model::transport_end::broken : model::transport_end::not_sent;
+      if (done.failure == client_failure::bad_url || done.failure == client_failure::bad_request ||
+          done.failure == client_failure::refused_address)
         how = model::transport_end::refused;
       report(self, model::transport_outcome(how, "model", done.detail));
     }
   }
 };
 
-caf::behavior model_call_behavior(caf::stateful_actor<model_call_state>* self, services_ptr services, effect_order order,
-                                  shard_reports shard) {
+caf::behavior model_call_behavior(caf::stateful_actor<model_call_state>* self,
+                                  services_ptr services, effect_order order, shard_reports shard) {
   auto& state = self->state;
   state.services = std::move(services);
   state.order = std::move(order);
@@ -275,7 +290,8 @@ caf::behavior model_call_behavior(caf::stateful_actor<model_call_state>* self, s
 
 }  // namespace
 
-caf::actor spawn_model_call(caf::local_actor& by, services_ptr services, effect_order order, shard_reports shard) {
+caf::actor spawn_model_call(caf::local_actor& by, services_ptr services, effect_order order,
+                            shard_reports shard) {
   return by.spawn(model_call_behavior, std::move(services), std::move(order), std::move(shard));
 }
 

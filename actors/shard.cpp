@@ -48,7 +48,8 @@ public:
   void give(const agent_name& to, agent_work work) override {
     auto& agent = agents_[to];
     if (!agent)
-      agent = spawn_agent(*self_, services_, group_, term_, to, caf::actor_cast<shard_reports>(shard_actor{self_}));
+      agent = spawn_agent(*self_, services_, group_, term_, to,
+                          caf::actor_cast<shard_reports>(shard_actor{self_}));
     self_->send(agent, atom::work_v, std::move(work));
   }
 
@@ -75,7 +76,8 @@ public:
     }
   }
 
-  void send(group_id target, group_id source, std::uint64_t sequence, const outbox_message& message) override {
+  void send(group_id target, group_id source, std::uint64_t sequence,
+            const outbox_message& message) override {
     if (auto shard = services_->shards->find(target))
       self_->send(shard, atom::mail_v, outbox_delivery{source, sequence, message});
   }
@@ -86,13 +88,16 @@ public:
   }
 
   void tell(const request_ref& to, answer what) override { services_->tell(to, std::move(what)); }
-  void publish(std::shared_ptr<const turn_record> record) override { services_->publish(std::move(record)); }
+  void publish(std::shared_ptr<const turn_record> record) override {
+    services_->publish(std::move(record));
+  }
 
   void wake_at(time_us due) override {
     if (wake_at_ != 0 && wake_at_ <= due)
       return;
     wake_at_ = due;
-    const auto wait = std::chrono::microseconds{std::clamp<std::int64_t>(due - now(), 0, wake_us_max)};
+    const auto wait =
+      std::chrono::microseconds{std::clamp<std::int64_t>(due - now(), 0, wake_us_max)};
     self_->delayed_send(shard_actor{self_}, wait, atom::wake_v);
   }
 
@@ -152,19 +157,24 @@ private:
   time_us wake_at_ = 0;
 };
 
-shard_actor::behavior_type shard_behavior(shard_actor::stateful_pointer<shard_state> self, services_ptr services,
-                                          group_id group, std::uint64_t term) {
+shard_actor::behavior_type shard_behavior(shard_actor::stateful_pointer<shard_state> self,
+                                          services_ptr services, group_id group,
+                                          std::uint64_t term) {
   auto& state = self->state;
   state.init(std::move(services), group, term);
   self->set_down_handler([self](const caf::down_msg& down) { self->state.actor_down(down); });
   state.core->start();
   return {
-    [self](atom::submit, submit_request& r) { self->state.core->submit(r.to, std::move(r.queued)); },
+    [self](atom::submit, submit_request& r) {
+      self->state.core->submit(r.to, std::move(r.queued));
+    },
     [self](atom::route, route_request& r) {
       self->state.core->route(std::move(r.sent), std::move(r.verified), std::move(r.once), r.from);
     },
     [self](atom::await, const wait_request& r) { self->state.core->wait_for(r.run, r.from); },
-    [self](atom::fork, const fork_request& r) { self->state.core->fork(r.from, r.at, r.to, r.client); },
+    [self](atom::fork, const fork_request& r) {
+      self->state.core->fork(r.from, r.at, r.to, r.client);
+    },
     [self](atom::letter, const dead_letter_request& r) {
       self->state.core->settle_dead_letter(r.id, r.redrive, r.from);
     },
@@ -190,7 +200,8 @@ shard_actor::behavior_type shard_behavior(shard_actor::stateful_pointer<shard_st
 
 }  // namespace
 
-shard_actor spawn_shard(caf::actor_system& system, services_ptr services, group_id group, std::uint64_t term) {
+shard_actor spawn_shard(caf::actor_system& system, services_ptr services, group_id group,
+                        std::uint64_t term) {
   return system.spawn(shard_behavior, std::move(services), group, term);
 }
 

@@ -40,15 +40,17 @@ struct tool_call_state {
   std::optional<attempt_outcome> start(caf::event_based_actor* self) {
     auto request = prepare(*services, order);
     if (!request)
-      return not_performed(request.error().code == errc::not_leader ? failure_kind::not_sent : failure_kind::rejected,
-                           std::string{to_string(request.error().code)}, request.error().context);
+      return not_performed(
+        request.error().code == errc::not_leader ? failure_kind::not_sent : failure_kind::rejected,
+        std::string{to_string(request.error().code)}, request.error().context);
     const auto* declared = std::get_if<tool_requested>(&request->declared);
     const auto* tool = declared ? request->definition->tool(declared->tool) : nullptr;
     if (tool == nullptr || !std::holds_alternative<http_call>(tool->def.target))
-      return not_performed(failure_kind::rejected, "unknown_tool", "the definition has no HTTP tool " + order.effect.name);
-    auto http = tool::build_request(*tool, declared->input, services->secret,
-                                    idempotency_key(order.agent, {order.effect.run, order.effect.no}),
-                                    request->traceparent);
+      return not_performed(failure_kind::rejected, "unknown_tool",
+                           "the definition has no HTTP tool " + order.effect.name);
+    auto http = tool::build_request(
+      *tool, declared->input, services->secret,
+      idempotency_key(order.agent, {order.effect.run, order.effect.no}), request->traceparent);
     if (!http)
       return tool::refused(http.error());
     secrets = std::move(http->secrets);
@@ -57,7 +59,8 @@ struct tool_call_state {
     egress->allow_loopback = services->loopback_allowed;
     for (const auto& rule : request->definition->def.egress_allow)
       if (!egress->allow(rule))
-        return not_performed(failure_kind::rejected, "egress", "`" + rule + "` is not an egress rule");
+        return not_performed(failure_kind::rejected, "egress",
+                             "`" + rule + "` is not an egress rule");
 
     net::client_request out;
     out.method = std::move(http->method);
@@ -83,11 +86,13 @@ struct tool_call_state {
   attempt_outcome outcome_of(net::client_result& done) const {
     using net::client_failure;
     if (done.failure == client_failure::none)
-      return tool::outcome_of({done.head.status, std::move(done.head.headers), std::move(done.body), done.truncated},
-                              services->now(), secrets);
-    auto end = done.request_bytes_sent ? model::transport_end::broken : model::transport_end::not_sent;
-    if (done.failure == client_failure::bad_url || done.failure == client_failure::bad_request
-        || done.failure == client_failure::refused_address)
+      return tool::outcome_of(
+        {done.head.status, std::move(done.head.headers), std::move(done.body), done.truncated},
+        services->now(), secrets);
+    auto end =
+      done.request_bytes_sent ? model::transport_end::broken : model::transport_end::not_sent;
+    if (done.failure == client_failure::bad_url || done.failure == client_failure::bad_request ||
+        done.failure == client_failure::refused_address)
       end = model::transport_end::refused;
     else if (done.failure == client_failure::cancelled && done.request_bytes_sent)
       end = model::transport_end::cancelled;
@@ -95,15 +100,16 @@ struct tool_call_state {
   }
 };
 
-caf::behavior tool_call_behavior(caf::stateful_actor<tool_call_state>* self, services_ptr services, effect_order order,
-                                 shard_reports shard) {
+caf::behavior tool_call_behavior(caf::stateful_actor<tool_call_state>* self, services_ptr services,
+                                 effect_order order, shard_reports shard) {
   auto& state = self->state;
   state.services = std::move(services);
   state.order = std::move(order);
   const auto report = [self, shard](attempt_outcome outcome) {
     auto& s = self->state;
     s.over = true;
-    self->send(shard, atom::outcome_v, effect_report{s.order.agent, completed(s.order, std::move(outcome))});
+    self->send(shard, atom::outcome_v,
+               effect_report{s.order.agent, completed(s.order, std::move(outcome))});
     self->quit();
   };
   if (auto refused = state.start(self)) {
@@ -117,7 +123,8 @@ caf::behavior tool_call_behavior(caf::stateful_actor<tool_call_state>* self, ser
 
 }  // namespace
 
-caf::actor spawn_tool_call(caf::local_actor& by, services_ptr services, effect_order order, shard_reports shard) {
+caf::actor spawn_tool_call(caf::local_actor& by, services_ptr services, effect_order order,
+                           shard_reports shard) {
   return by.spawn(tool_call_behavior, std::move(services), std::move(order), std::move(shard));
 }
 

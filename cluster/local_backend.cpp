@@ -12,34 +12,39 @@ shard_actor local_backend::shard_for(group_id group, const answer_function& tell
   return shard;
 }
 
-void local_backend::submit(agent_name to, command cmd, std::optional<idempotency> once, bool until_end,
-                           answer_function tell) {
+void local_backend::submit(agent_name to, command cmd, std::optional<idempotency> once,
+                           bool until_end, answer_function tell) {
   const auto shard = shard_for(group_for(to), tell);
   if (!shard)
     return;
   const auto from = p_.requests->add(std::move(tell), until_end);
   caf::anon_send(shard, atom::submit_v,
-                 submit_request{std::move(to), {std::move(cmd), from, until_end, std::move(once), std::nullopt}});
+                 submit_request{std::move(to),
+                                {std::move(cmd), from, until_end, std::move(once), std::nullopt}});
 }
 
-void local_backend::route(event e, std::string verified, std::optional<idempotency> once, answer_function tell) {
+void local_backend::route(event e, std::string verified, std::optional<idempotency> once,
+                          answer_function tell) {
   // Home is where repeats of the same request meet (DESIGN §3 "Across partitions and nodes").
   const std::string home = once ? std::string{once->scope.view()} : e.source + '\n' + e.id;
   const auto shard = shard_for(group_of(std::string_view{home}, p_.services->partitions), tell);
   if (!shard)
     return;
   const auto from = p_.requests->add(std::move(tell), false);
-  caf::anon_send(shard, atom::route_v, route_request{std::move(e), std::move(verified), std::move(once), from});
+  caf::anon_send(shard, atom::route_v,
+                 route_request{std::move(e), std::move(verified), std::move(once), from});
 }
 
-void local_backend::fork(agent_name from, seq_no at, std::string to_key, std::string, answer_function tell) {
+void local_backend::fork(agent_name from, seq_no at, std::string to_key, std::string,
+                         answer_function tell) {
   const auto shard = shard_for(group_for(from), tell);
   if (!shard)
     return;
   const agent_name to{from.type, std::move(to_key)};
   const auto there = load_agent(*p_.services->records, group_for(to), to);
   if (!there || *there) {
-    tell(there ? error{errc::conflict, to_string(to) + " exists already; fork to a key that was never addressed"}
+    tell(there ? error{errc::conflict,
+                       to_string(to) + " exists already; fork to a key that was never addressed"}
                : there.error());
     return;
   }
@@ -47,8 +52,8 @@ void local_backend::fork(agent_name from, seq_no at, std::string to_key, std::st
   caf::anon_send(shard, atom::fork_v, fork_request{std::move(from), at, to, client});
 }
 
-void local_backend::apply(std::vector<definition_change_request> wanted, bool dry_run, std::string by,
-                          answer_function tell) {
+void local_backend::apply(std::vector<definition_change_request> wanted, bool dry_run,
+                          std::string by, answer_function tell) {
   const auto owner = p_.catalog();
   if (!owner) {
     tell(error{errc::overloaded, "the node is starting; send again"});
@@ -57,12 +62,14 @@ void local_backend::apply(std::vector<definition_change_request> wanted, bool dr
   definition_request request;
   request.dry_run = dry_run;
   for (auto& one : wanted)
-    request.wanted.push_back({std::move(one.kind), std::move(one.name), 0, std::move(one.canonical_json), by});
+    request.wanted.push_back(
+      {std::move(one.kind), std::move(one.name), 0, std::move(one.canonical_json), by});
   request.from = p_.requests->add(std::move(tell), false);
   caf::anon_send(owner, atom::define_v, std::move(request));
 }
 
-void local_backend::settle_dead_letter(event_id id, bool redrive, std::string, answer_function tell) {
+void local_backend::settle_dead_letter(event_id id, bool redrive, std::string,
+                                       answer_function tell) {
   const auto group = id.id.group();
   if (group == catalog_group || group > p_.services->partitions) {
     tell(error{errc::not_found, "no dead letter " + to_string(id)});
@@ -83,8 +90,6 @@ void local_backend::wait_for(agent_name of, run_id run, answer_function tell) {
   caf::anon_send(shard, atom::await_v, wait_request{run, from});
 }
 
-bool local_backend::has_native(std::string_view type) const {
-  return holdfast::has_native(type);
-}
+bool local_backend::has_native(std::string_view type) const { return holdfast::has_native(type); }
 
 }  // namespace holdfast

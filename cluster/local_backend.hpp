@@ -22,14 +22,20 @@ public:
   };
   explicit local_backend(parts p) : p_(std::move(p)) {}
 
-  void submit(agent_name to, command cmd, std::optional<idempotency> once, bool until_end, answer_function tell) override;
-  void route(event e, std::string verified, std::optional<idempotency> once, answer_function tell) override;
-  void fork(agent_name from, seq_no at, std::string to_key, std::string by, answer_function tell) override;
-  void apply(std::vector<definition_change_request> wanted, bool dry_run, std::string by, answer_function tell) override;
+  void submit(agent_name to, command cmd, std::optional<idempotency> once, bool until_end,
+              answer_function tell) override;
+  void route(event e, std::string verified, std::optional<idempotency> once,
+             answer_function tell) override;
+  void fork(agent_name from, seq_no at, std::string to_key, std::string by,
+            answer_function tell) override;
+  void apply(std::vector<definition_change_request> wanted, bool dry_run, std::string by,
+             answer_function tell) override;
   void settle_dead_letter(event_id id, bool redrive, std::string by, answer_function tell) override;
   void wait_for(agent_name of, run_id run, answer_function tell) override;
 
-  std::shared_ptr<const catalog> definitions() const override { return p_.services->definitions->get(); }
+  std::shared_ptr<const catalog> definitions() const override {
+    return p_.services->definitions->get();
+  }
   const reader& records() const override { return *p_.services->records; }
   std::uint16_t partitions() const override { return p_.services->partitions; }
   node_status status() const override { return p_.status(); }
@@ -37,13 +43,17 @@ public:
   time_us now() const override { return p_.services->now(); }
   bool has_native(std::string_view type) const override;
 
-  std::uint64_t subscribe(agent_name to, std::function<void(std::shared_ptr<const turn_record>)> on_record) override {
+  std::uint64_t
+  subscribe(agent_name to,
+            std::function<void(std::shared_ptr<const turn_record>)> on_record) override {
     return p_.feed->subscribe(std::move(to), std::move(on_record));
   }
   void unsubscribe(std::uint64_t subscription) override { p_.feed->unsubscribe(subscription); }
 
 private:
-  group_id group_for(const agent_name& name) const { return group_of(name, p_.services->partitions); }
+  group_id group_for(const agent_name& name) const {
+    return group_of(name, p_.services->partitions);
+  }
   /// Null when the shard is not here (yet); the caller was told.
   shard_actor shard_for(group_id group, const answer_function& tell) const;
 

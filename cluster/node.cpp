@@ -32,7 +32,9 @@ namespace holdfast {
 namespace {
 
 time_us wall_now() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+           std::chrono::system_clock::now().time_since_epoch())
+    .count();
 }
 
 struct actor_config : caf::actor_system_config {
@@ -54,7 +56,8 @@ std::uint64_t memory_limit(std::uint64_t configured) {
   if (limit >> bytes && bytes != 0)
     return bytes;
   const auto pages = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES));
-  return std::min<std::uint64_t>(pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGE_SIZE)) / 2, 1ULL << 30);
+  return std::min<std::uint64_t>(pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGE_SIZE)) / 2,
+                                 1ULL << 30);
 }
 
 result<std::string> read_file(const std::filesystem::path& path) {
@@ -65,7 +68,8 @@ result<std::string> read_file(const std::filesystem::path& path) {
 }
 
 /// The models of the configuration, with their scripts read.
-result<std::map<std::string, model_endpoint, std::less<>>> open_models(const node_config& config, const compilers& with) {
+result<std::map<std::string, model_endpoint, std::less<>>> open_models(const node_config& config,
+                                                                       const compilers& with) {
   std::map<std::string, model_endpoint, std::less<>> out;
   for (const auto& [name, one] : config.models) {
     model_endpoint endpoint;
@@ -179,8 +183,10 @@ status node::impl::open_folder() {
   std::error_code failed;
   std::filesystem::create_directories(opts.config.data, failed);
   if (failed)
-    return error{errc::io_failure, "cannot make the data folder " + opts.config.data.string() + ": " + failed.message()};
-  auto opened = open_rocksdb({opts.config.data.string(), memory_limit(opts.config.memory_limit_bytes), true, false});
+    return error{errc::io_failure, "cannot make the data folder " + opts.config.data.string() +
+                                     ": " + failed.message()};
+  auto opened = open_rocksdb(
+    {opts.config.data.string(), memory_limit(opts.config.memory_limit_bytes), true, false});
   if (!opened)
     return opened.error();
   disk = std::move(*opened);
@@ -219,12 +225,17 @@ void node::impl::fill_services() {
   s.secret = [this](std::string_view name) { return secrets->secret(name); };
   s.tell = [this](const request_ref& to, answer what) { requests.tell(to, std::move(what)); };
   s.publish = [this](std::shared_ptr<const turn_record> record) { feed.publish(record); };
-  s.handler_enters = [this](const agent_name& agent, const run_id& run) { handlers->enter(agent, run); };
+  s.handler_enters = [this](const agent_name& agent, const run_id& run) {
+    handlers->enter(agent, run);
+  };
   s.handler_leaves = [this] { handlers->leave(); };
-  s.is_suspect = [this](const agent_name& agent) { return !suspects.empty() && suspects.contains(agent); };
+  s.is_suspect = [this](const agent_name& agent) {
+    return !suspects.empty() && suspects.contains(agent);
+  };
   s.shard_started = [this](group_id) { ++shards_started; };
   s.shard_ended = [this](group_id group, errc why) {
-    log::error("shard-ended", {{"group", std::to_string(group)}, {"why", std::string{to_string(why)}}});
+    log::error("shard-ended",
+               {{"group", std::to_string(group)}, {"why", std::string{to_string(why)}}});
     shards.remove(group);
   };
 }
@@ -237,14 +248,18 @@ status node::impl::listen() {
   options.header_bytes_max = opts.config.http.header_bytes_max;
   options.connections_max = std::max<std::size_t>(opts.config.http.connections_max, 12'000);
   options.idle_timeout = std::chrono::milliseconds{opts.config.http.idle_ms_max};
-  options.refusal = [](unsigned code, std::string_view reason) { return gateway::refusal(code, reason); };
+  options.refusal = [](unsigned code, std::string_view reason) {
+    return gateway::refusal(code, reason);
+  };
   server = std::make_unique<net::http_server>(std::move(options));
   const auto listening = server->start([this](net::http_request&& request, net::responder to) {
     front->handle(std::move(request), std::move(to));
   });
   if (!listening)
-    return error{errc::unavailable, "cannot listen on " + opts.config.http.host + ":" + std::to_string(opts.config.http.port)
-                                      + ": " + listening.detail + "; choose another with --listen HOST:PORT"};
+    return error{errc::unavailable, "cannot listen on " + opts.config.http.host + ":" +
+                                      std::to_string(opts.config.http.port) + ": " +
+                                      listening.detail +
+                                      "; choose another with --listen HOST:PORT"};
   return ok_status();
 }
 
@@ -283,9 +298,7 @@ std::vector<metric_value> node::impl::measure() const {
 
 node::node(options opts) : impl_(std::make_unique<impl>(std::move(opts))) {}
 
-node::~node() {
-  stop(std::chrono::milliseconds{0});
-}
+node::~node() { stop(std::chrono::milliseconds{0}); }
 
 status node::start() {
   auto& self = *impl_;
@@ -302,9 +315,10 @@ status node::start() {
   if (!known)
     return known.error();
   self.definitions.set(std::move(*known));
-  self.native = std::make_unique<native_behaviour>([](std::string_view agent, std::string_view text) {
-    log::info("agent-says", {{"agent", std::string{agent}}, {"text", std::string{text}}});
-  });
+  self.native =
+    std::make_unique<native_behaviour>([](std::string_view agent, std::string_view text) {
+      log::info("agent-says", {{"agent", std::string{agent}}, {"text", std::string{text}}});
+    });
   self.http = std::make_unique<net::http_client>(net::http_client::options{});
   self.fill_services();
   self.actor_settings = std::make_unique<actor_config>();
@@ -334,19 +348,22 @@ status node::start() {
       return ok_status();
     if (!self.opts.config.no_model_hint.empty())
       return error{errc::schema, self.opts.config.no_model_hint};
-    return error{errc::schema, "no model `" + std::string{model} + "` is configured; add it under `models` in node.yaml"};
+    return error{errc::schema, "no model `" + std::string{model} +
+                                 "` is configured; add it under `models` in node.yaml"};
   };
   to_gateway.offload = [&self](std::function<void()> work) { self.slow->post(std::move(work)); };
   self.front = std::make_unique<gateway>(*self.behind, std::move(to_gateway));
   if (auto listening = self.listen(); !listening)
     return listening;
-  self.ticks = std::make_unique<ticker>(std::chrono::milliseconds{200}, [&self] { self.front->tick(); });
+  self.ticks =
+    std::make_unique<ticker>(std::chrono::milliseconds{200}, [&self] { self.front->tick(); });
   const auto& kept = self.opts.config.retention;
   if (const retention_config usual; kept.history_ms != usual.history_ms ||
                                     kept.events_ms != usual.events_ms ||
                                     kept.streams_ms != usual.streams_ms)
-    log::warn("retention-not-available",
-              {{"why", "history, events and streams are kept for good in this release; `dedup` holds"}});
+    log::warn(
+      "retention-not-available",
+      {{"why", "history, events and streams are kept for good in this release; `dedup` holds"}});
   log::info("node-started", {{"node", self.opts.config.node},
                              {"port", std::to_string(self.server->port())},
                              {"partitions", std::to_string(self.services->partitions)}});
@@ -382,12 +399,8 @@ void node::stop(std::chrono::milliseconds limit) {
   self.disk.reset();
 }
 
-std::uint16_t node::port() const noexcept {
-  return impl_->server ? impl_->server->port() : 0;
-}
+std::uint16_t node::port() const noexcept { return impl_->server ? impl_->server->port() : 0; }
 
-backend& node::inside() noexcept {
-  return *impl_->behind;
-}
+backend& node::inside() noexcept { return *impl_->behind; }
 
 }  // namespace holdfast

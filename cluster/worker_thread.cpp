@@ -4,9 +4,7 @@ namespace holdfast {
 
 worker_thread::worker_thread() : thread_([this] { run(); }) {}
 
-worker_thread::~worker_thread() {
-  stop();
-}
+worker_thread::~worker_thread() { stop(); }
 
 void worker_thread::post(std::function<void()> work) {
   {

@@ -20,7 +20,8 @@ class state_machine {
 public:
   virtual ~state_machine() = default;
   virtual void apply(const reader& view, group_id group, std::uint64_t index,
-                     std::span<const std::shared_ptr<const turn_record>> records, write_set& out) = 0;
+                     std::span<const std::shared_ptr<const turn_record>> records,
+                     write_set& out) = 0;
 };
 
 /// What the log tells the owner of a group. Called on the log's own thread; must not block and must not call back into
@@ -49,7 +50,8 @@ public:
   virtual ~commit_log() = default;
   /// Queues the record; never blocks, never times out. Thread-safe; the order of calls of one group is kept.
   /// Errors: `overloaded` (was not appended), `not_leader` (was not appended; this term is over).
-  virtual status propose(group_id group, std::uint64_t term, std::shared_ptr<const turn_record> record) = 0;
+  virtual status propose(group_id group, std::uint64_t term,
+                         std::shared_ptr<const turn_record> record) = 0;
   /// True while this node may act for the group in this term: checked again before every effect (DESIGN §6).
   virtual bool leads(group_id group, std::uint64_t term) const noexcept = 0;
   virtual counters count() const noexcept = 0;

@@ -101,9 +101,9 @@ std::optional<found_agent> agent_at(std::string_view key, std::size_t at) {
   const auto slash = key.find('/', at);
   if (end == std::string_view::npos || slash == std::string_view::npos || slash + 1 >= end)
     return std::nullopt;
-  return found_agent{{std::string(key.substr(at, slash - at)),
-                      std::string(key.substr(slash + 1, end - slash - 1))},
-                     end};
+  return found_agent{
+    {std::string(key.substr(at, slash - at)), std::string(key.substr(slash + 1, end - slash - 1))},
+    end};
 }
 
 }  // namespace
@@ -219,8 +219,8 @@ std::optional<agent_name> agent_of(std::string_view key) {
   if (!found)
     return std::nullopt;
   const auto rest = key.size() - found->end - 1;
-  const bool fits = is_run ? rest == id_bytes
-                           : rest == 0 || (!is_ready && rest == sizeof(std::uint64_t));
+  const bool fits =
+    is_run ? rest == id_bytes : rest == 0 || (!is_ready && rest == sizeof(std::uint64_t));
   if (!fits)
     return std::nullopt;
   return std::move(found->name);

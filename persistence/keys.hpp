@@ -19,16 +19,18 @@ struct range {
 };
 
 std::string agent(group_id group, const agent_name& name);  ///< snapshot
-range agents(group_id group, std::string_view type = {});   ///< snapshot: all agents of the group, or of one type
-std::string numbered(group_id group, const agent_name& name, std::uint64_t number);  ///< journal, mailbox, message, memory, stream
+range agents(group_id group,
+             std::string_view type = {});  ///< snapshot: all agents of the group, or of one type
+std::string numbered(group_id group, const agent_name& name,
+                     std::uint64_t number);  ///< journal, mailbox, message, memory, stream
 range numbered_range(group_id group, const agent_name& name, std::uint64_t from = 0,
-                     std::uint64_t to = UINT64_MAX);        ///< numbers in [from, to)
+                     std::uint64_t to = UINT64_MAX);  ///< numbers in [from, to)
 std::string timer(group_id group, time_us due, const agent_name& name, std::uint64_t timer_id);
-range timers_until(group_id group, time_us due);            ///< due at or before
+range timers_until(group_id group, time_us due);  ///< due at or before
 std::string idempotency(group_id group, const digest128& scope);
 std::string outbox(group_id group, group_id target, std::uint64_t sequence);
 range outboxes(group_id group);
-std::string by_id(group_id group, const sortable_id& id);   ///< run, event_log, dead_letter
+std::string by_id(group_id group, const sortable_id& id);  ///< run, event_log, dead_letter
 range by_ids(group_id group);
 std::string definition(std::string_view kind, std::string_view name, std::uint32_t version);
 range definitions();
@@ -36,9 +38,9 @@ range group(group_id group);
 
 /// Kinds within `family::index`.
 enum class index_kind : std::uint8_t {
-  ready = 1,        ///< agent that must be looked at when its shard starts
-  agent_run = 2,    ///< agent ‖ run
-  reconcile = 3,    ///< run ‖ effect no (4 bytes) → agent
+  ready = 1,      ///< agent that must be looked at when its shard starts
+  agent_run = 2,  ///< agent ‖ run
+  reconcile = 3,  ///< run ‖ effect no (4 bytes) → agent
 };
 std::string ready(group_id group, const agent_name& name);
 range ready_range(group_id group);
@@ -54,15 +56,15 @@ std::string node(std::string_view name);
 
 // ---- back from keys; nothing when the key is not of that form ---------------------------------------------------
 
-std::optional<agent_name> agent_of(std::string_view key);              ///< snapshot, ready, numbered, agent_run
-std::optional<std::uint64_t> number_of(std::string_view key);          ///< the last 8 bytes
+std::optional<agent_name> agent_of(std::string_view key);  ///< snapshot, ready, numbered, agent_run
+std::optional<std::uint64_t> number_of(std::string_view key);  ///< the last 8 bytes
 struct timer_key {
   time_us due;
   agent_name agent;
   std::uint64_t timer_id;
 };
 std::optional<timer_key> timer_of(std::string_view key);
-std::optional<sortable_id> id_of(std::string_view key);                ///< the last 16 bytes
+std::optional<sortable_id> id_of(std::string_view key);  ///< the last 16 bytes
 std::optional<effect_id> reconcile_of(std::string_view key);
 struct outbox_key {
   group_id target;

@@ -35,7 +35,8 @@ void arm_kill_points() {
   const std::string text = wanted;
   const auto colon = text.rfind(':');
   detail::armed_name = text.substr(0, colon);
-  detail::passages_left = colon == std::string::npos ? 1 : std::strtol(text.c_str() + colon + 1, nullptr, 10);
+  detail::passages_left =
+    colon == std::string::npos ? 1 : std::strtol(text.c_str() + colon + 1, nullptr, 10);
   detail::kill_points_armed = true;
 }
 

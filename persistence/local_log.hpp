@@ -19,10 +19,10 @@ namespace holdfast {
 /// is proposed and not yet durable. A single record is never too large.
 struct local_log_options {
   std::size_t queue_records_max = 16'384;
-  std::size_t queue_bytes_max = 64U << 20;  ///< in memory (record_size.hpp)
-  std::size_t group_bytes_max = 4U << 20;   ///< of records, in memory, in one durable write
+  std::size_t queue_bytes_max = 64U << 20;        ///< in memory (record_size.hpp)
+  std::size_t group_bytes_max = 4U << 20;         ///< of records, in memory, in one durable write
   std::chrono::milliseconds settle_after{2'000};  ///< without a record; then the store settles
-  std::size_t settle_bytes_min = 4U << 20;  ///< given to the store since it settled last
+  std::size_t settle_bytes_min = 4U << 20;        ///< given to the store since it settled last
 };
 
 class local_log final : public commit_log {
@@ -76,9 +76,9 @@ private:
   const local_log_options options_;
   const fail_stop on_failure_;
 
-  std::vector<group_log> groups_;  // by number
-  std::vector<group_id> touched_;  // groups with an entry in the write that is being made
-  write_set writes_;               // reused
+  std::vector<group_log> groups_;    // by number
+  std::vector<group_id> touched_;    // groups with an entry in the write that is being made
+  write_set writes_;                 // reused
   std::size_t unsettled_bytes_ = 0;  // of the commit thread
 
   std::mutex mutex_;

@@ -14,23 +14,24 @@ namespace holdfast {
 
 /// The column families. A number, once given, is never reused; the name is the one on disk.
 enum class family : std::uint8_t {
-  meta = 0,     ///< of the node and of each group: format, partitions, term, applied index, partition_state
-  snapshot = 1, ///< group ‖ agent → agent_state
-  journal = 2,  ///< group ‖ agent ‖ first seq → facts of one record
-  mailbox = 3,  ///< group ‖ agent ‖ number → mailbox_entry
-  message = 4,  ///< group ‖ agent ‖ number → conversation message
-  memory = 5,   ///< group ‖ agent ‖ seq → memory of a native agent
-  stream = 6,   ///< group ‖ agent ‖ seq → text_streamed, text_emitted
-  timer = 7,    ///< group ‖ due ‖ agent ‖ timer id → nothing
-  idempotency = 8, ///< group ‖ scope → idempotency_recorded
-  outbox = 9,   ///< group ‖ target group ‖ sequence → outbox_message
-  run = 10,     ///< group ‖ run → run_summary
-  index = 11,   ///< group ‖ kind ‖ … : ready agents, open effects, reconcile, runs of an agent
-  event_log = 12, ///< group ‖ event → event_routed
-  dead_letter = 13, ///< group ‖ event → dead_lettered
-  definitions = 14, ///< group 0 ‖ kind ‖ name ‖ version → definition_applied
+  meta =
+    0,  ///< of the node and of each group: format, partitions, term, applied index, partition_state
+  snapshot = 1,     ///< group ‖ agent → agent_state
+  journal = 2,      ///< group ‖ agent ‖ first seq → facts of one record
+  mailbox = 3,      ///< group ‖ agent ‖ number → mailbox_entry
+  message = 4,      ///< group ‖ agent ‖ number → conversation message
+  memory = 5,       ///< group ‖ agent ‖ seq → memory of a native agent
+  stream = 6,       ///< group ‖ agent ‖ seq → text_streamed, text_emitted
+  timer = 7,        ///< group ‖ due ‖ agent ‖ timer id → nothing
+  idempotency = 8,  ///< group ‖ scope → idempotency_recorded
+  outbox = 9,       ///< group ‖ target group ‖ sequence → outbox_message
+  run = 10,         ///< group ‖ run → run_summary
+  index = 11,  ///< group ‖ kind ‖ … : ready agents, open effects, reconcile, runs of an agent
+  event_log = 12,    ///< group ‖ event → event_routed
+  dead_letter = 13,  ///< group ‖ event → dead_lettered
+  definitions = 14,  ///< group 0 ‖ kind ‖ name ‖ version → definition_applied
   audit = 15,
-  log = 16,     ///< group ‖ index → entry; used by the replicated log
+  log = 16,  ///< group ‖ index → entry; used by the replicated log
 };
 inline constexpr std::size_t family_count = 17;
 std::string_view to_string(family f) noexcept;

@@ -31,7 +31,8 @@ struct stored_facts {
 std::string encode(const stored_facts& value);
 /// The same without copying the facts: those of `record` for which `chosen[i]` is true; `seqs[i]` is the seq of
 /// `record.facts[i]`.
-std::string encode_facts(const turn_record& record, const std::vector<bool>& chosen, const std::vector<seq_no>& seqs);
+std::string encode_facts(const turn_record& record, const std::vector<bool>& chosen,
+                         const std::vector<seq_no>& seqs);
 std::string encode(const turn_record& value);
 std::string encode(const entry& value);
 std::string encode(const agent_state& value);

@@ -18,7 +18,8 @@ struct deliver_event {
   holdfast::event event;
   std::string verified;
   std::optional<reply_address> reply_to;
-  bool committed_before = false;  ///< it is durable elsewhere already: room is not a reason to refuse
+  bool committed_before =
+    false;  ///< it is durable elsewhere already: room is not a reason to refuse
 };
 /// From an effect actor, or from another agent's partition.
 struct complete_effect {
@@ -44,7 +45,15 @@ struct count_crash {
   run_id run;
   std::string reason;
 };
-enum class control_verb : std::uint8_t { pause = 1, resume, cancel, kill, quarantine, retry, remove };
+enum class control_verb : std::uint8_t {
+  pause = 1,
+  resume,
+  cancel,
+  kill,
+  quarantine,
+  retry,
+  remove
+};
 struct control {
   control_verb verb = control_verb::pause;
   std::string by;
@@ -60,8 +69,8 @@ struct resolve_effect {
   std::string by;
 };
 struct patch_state {
-  std::string patch;            ///< RFC 7396, JSON text
-  std::optional<seq_no> if_seq; ///< If-Match
+  std::string patch;             ///< RFC 7396, JSON text
+  std::optional<seq_no> if_seq;  ///< If-Match
   std::string by;
 };
 /// Creates an agent from a copy.
@@ -71,8 +80,8 @@ struct adopt_fork {
   std::string payload;  ///< `outbox_message::payload`
 };
 
-using command = std::variant<deliver_event, complete_effect, append_text, fire_timer, recover, count_crash, control,
-                             resolve_effect, patch_state, adopt_fork>;
+using command = std::variant<deliver_event, complete_effect, append_text, fire_timer, recover,
+                             count_crash, control, resolve_effect, patch_state, adopt_fork>;
 
 std::string_view to_string(control_verb verb) noexcept;
 

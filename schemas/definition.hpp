@@ -19,8 +19,8 @@ enum class memory_scope : std::uint8_t { agent = 1, run = 2 };
 enum class compaction : std::uint8_t { truncate = 1, summarize = 2 };
 
 struct retry_policy {
-  std::uint32_t attempts = 5;            ///< in all
-  std::int64_t backoff_ms = 1'000;       ///< before attempt 2; doubles, with jitter
+  std::uint32_t attempts = 5;       ///< in all
+  std::int64_t backoff_ms = 1'000;  ///< before attempt 2; doubles, with jitter
   std::int64_t backoff_ms_max = 30'000;
   bool operator==(const retry_policy&) const = default;
 };
@@ -30,7 +30,8 @@ struct http_call {
   std::string method = "GET";
   std::string url;
   std::vector<std::pair<std::string, std::string>> headers;
-  std::string body;  ///< jq over the input; empty: what is not in the path goes into the query or a JSON body
+  std::string
+    body;  ///< jq over the input; empty: what is not in the path goes into the query or a JSON body
   std::int64_t timeout_ms = 30'000;
   bool operator==(const http_call&) const = default;
 };
@@ -92,7 +93,8 @@ struct agent_definition {
   limits_definition limits;
   memory_definition memory;
   std::vector<std::string> egress_allow;
-  std::uint32_t handler_attempts = 5;  ///< native: after so many failures of one event it is a dead letter
+  std::uint32_t handler_attempts =
+    5;  ///< native: after so many failures of one event it is a dead letter
   bool operator==(const agent_definition&) const = default;
 };
 

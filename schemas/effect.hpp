@@ -24,7 +24,8 @@ enum class effect_kind : std::uint8_t {
 enum class effect_class : std::uint8_t {
   read = 1,        ///< perform again
   idempotent = 2,  ///< perform again with the same key
-  write = 3,       ///< never again by itself: the outcome is unknown until a probe or a person resolves it
+  write =
+    3,  ///< never again by itself: the outcome is unknown until a probe or a person resolves it
 };
 
 enum class effect_phase : std::uint8_t {
@@ -41,8 +42,9 @@ enum class failure_kind : std::uint8_t {
   none = 0,
   not_sent = 1,   ///< failed before the first byte was sent: every class retries
   throttled = 2,  ///< 429: every class retries
-  transient = 3,  ///< 408, 5xx, timeout, reset, garbage: read and idempotent retry, write is unknown
-  rejected = 4,   ///< other 4xx, a refused address, a result that cannot be used: final
+  transient =
+    3,           ///< 408, 5xx, timeout, reset, garbage: read and idempotent retry, write is unknown
+  rejected = 4,  ///< other 4xx, a refused address, a result that cannot be used: final
   cancelled = 5,  ///< the process stopped the call itself
 };
 
@@ -107,10 +109,10 @@ struct failure {
 struct attempt_outcome {
   outcome_status status = outcome_status::failed;
   failure_kind failure_reason = failure_kind::none;
-  failure error;              ///< when not succeeded
-  std::string output;         ///< tool: JSON text, or plain text as a JSON string; agent: JSON text
-  model_reply reply;          ///< model only
-  usage used;                 ///< model: tokens and cost
+  failure error;       ///< when not succeeded
+  std::string output;  ///< tool: JSON text, or plain text as a JSON string; agent: JSON text
+  model_reply reply;   ///< model only
+  usage used;          ///< model: tokens and cost
   std::int64_t retry_after_ms = 0;  ///< what the other side asked for; 0 when it did not
   bool operator==(const attempt_outcome&) const = default;
 };

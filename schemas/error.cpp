@@ -60,9 +60,7 @@ const code_row& row_of(errc code) noexcept {
 
 }  // namespace
 
-std::string_view to_string(errc code) noexcept {
-  return row_of(code).name;
-}
+std::string_view to_string(errc code) noexcept { return row_of(code).name; }
 
 errc errc_from_string(std::string_view name) noexcept {
   for (const auto& row : rows)
@@ -71,13 +69,9 @@ errc errc_from_string(std::string_view name) noexcept {
   return errc::internal;
 }
 
-unsigned http_status(errc code) noexcept {
-  return row_of(code).http;
-}
+unsigned http_status(errc code) noexcept { return row_of(code).http; }
 
-bool is_retryable(errc code) noexcept {
-  return row_of(code).retryable;
-}
+bool is_retryable(errc code) noexcept { return row_of(code).retryable; }
 
 void broken_invariant(std::string_view what, const char* file, int line) noexcept {
   std::fprintf(stderr, "holdfast: broken invariant: %.*s (%s:%d)\n", static_cast<int>(what.size()),

@@ -38,15 +38,15 @@ enum class errc : std::uint8_t {
   draining,              // 503
   no_quorum,             // 503
 
-  internal = 64,         // a bug; 500
-  io_failure,            // the disk said no
-  corrupt,               // stored bytes do not parse, or contradict each other
-  not_leader,            // this node does not own the partition
-  unknown_outcome,       // proposed, but whether it was committed is not known
-  unavailable,           // a peer could not be reached
+  internal = 64,    // a bug; 500
+  io_failure,       // the disk said no
+  corrupt,          // stored bytes do not parse, or contradict each other
+  not_leader,       // this node does not own the partition
+  unknown_outcome,  // proposed, but whether it was committed is not known
+  unavailable,      // a peer could not be reached
   timeout,
   cancelled,
-  limit_exceeded,        // a run reached one of its limits
+  limit_exceeded,  // a run reached one of its limits
 };
 
 /// Says what failed and where. `context` tells what to do next where a user will read it; it never holds a secret or
@@ -60,8 +60,10 @@ struct [[nodiscard]] error {
 template <class T>
 class [[nodiscard]] result {
 public:
-  result(T value) : v_(std::in_place_index<0>, std::move(value)) {}               // NOLINT(google-explicit-constructor)
-  result(holdfast::error e) : v_(std::in_place_index<1>, std::move(e)) {}         // NOLINT(google-explicit-constructor)
+  result(T value)
+    : v_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  result(holdfast::error e)
+    : v_(std::in_place_index<1>, std::move(e)) {}  // NOLINT(google-explicit-constructor)
   explicit operator bool() const noexcept { return v_.index() == 0; }
   T& operator*() & { return std::get<0>(v_); }
   const T& operator*() const& { return std::get<0>(v_); }
@@ -93,9 +95,9 @@ bool is_retryable(errc code) noexcept;
 /// Ends the process: a promise would be broken by going on. Recovery does the rest.
 [[noreturn]] void broken_invariant(std::string_view what, const char* file, int line) noexcept;
 
-#define HOLDFAST_ASSERT(condition, what) \
-  do {                                   \
-    if (!(condition)) [[unlikely]]       \
+#define HOLDFAST_ASSERT(condition, what)                        \
+  do {                                                          \
+    if (!(condition)) [[unlikely]]                              \
       ::holdfast::broken_invariant((what), __FILE__, __LINE__); \
   } while (false)
 

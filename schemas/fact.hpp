@@ -36,26 +36,27 @@ struct event_received {
 };
 struct run_started {
   run_id run;
-  std::uint32_t version = 0;      ///< of the definition; kept until the run ends
-  std::uint64_t mailbox_no = 0;   ///< consumed by this
-  seq_no event_seq = 0;           ///< where its `event_received` is
+  std::uint32_t version = 0;     ///< of the definition; kept until the run ends
+  std::uint64_t mailbox_no = 0;  ///< consumed by this
+  seq_no event_seq = 0;          ///< where its `event_received` is
   event_id event;
   std::optional<reply_address> reply_to;
   std::string traceparent;
-  run_id retry_of;                ///< empty unless a retry
-  bool carried = false;           ///< a retry that goes on from where `retry_of` failed
-  std::uint64_t message_base = 0; ///< first message of this run's conversation
+  run_id retry_of;                 ///< empty unless a retry
+  bool carried = false;            ///< a retry that goes on from where `retry_of` failed
+  std::uint64_t message_base = 0;  ///< first message of this run's conversation
   bool operator==(const run_started&) const = default;
 };
 struct model_requested {
   std::uint32_t effect_no = 0;
   std::uint32_t step = 0;
-  std::string model;               ///< name in the node's configuration, first choice
-  digest128 request_digest;        ///< over the definition version, the conversation so far and the options
-  std::uint64_t message_first = 0; ///< conversation [first, last) of the request
+  std::string model;  ///< name in the node's configuration, first choice
+  digest128
+    request_digest;  ///< over the definition version, the conversation so far and the options
+  std::uint64_t message_first = 0;  ///< conversation [first, last) of the request
   std::uint64_t message_last = 0;
-  std::uint64_t term = 0;          ///< counts as started in this term, attempt 1
-  std::string options;             ///< JSON, native agents only: their own messages and options
+  std::uint64_t term = 0;  ///< counts as started in this term, attempt 1
+  std::string options;     ///< JSON, native agents only: their own messages and options
   bool operator==(const model_requested&) const = default;
 };
 struct model_completed {
@@ -102,8 +103,8 @@ struct effect_failed {
 };
 struct effect_retry_scheduled {
   std::uint32_t effect_no = 0;
-  std::uint32_t attempt = 0;  ///< the one that will start
-  std::uint64_t timer_id = 0; ///< set by a `timer_set` of the same record
+  std::uint32_t attempt = 0;   ///< the one that will start
+  std::uint64_t timer_id = 0;  ///< set by a `timer_set` of the same record
   time_us due = 0;
   bool operator==(const effect_retry_scheduled&) const = default;
 };
@@ -126,11 +127,11 @@ struct effect_reconciled {
 };
 
 enum class timer_kind : std::uint8_t {
-  sleep = 1,        ///< a native agent's `sleep`
-  wait = 2,         ///< the timeout of `wait_for`
-  retry = 3,        ///< backoff of an effect
-  handler = 4,      ///< backoff after a handler threw
-  wall = 5,         ///< the run's `limits.wall`
+  sleep = 1,    ///< a native agent's `sleep`
+  wait = 2,     ///< the timeout of `wait_for`
+  retry = 3,    ///< backoff of an effect
+  handler = 4,  ///< backoff after a handler threw
+  wall = 5,     ///< the run's `limits.wall`
 };
 struct timer_set {
   std::uint64_t timer_id = 0;
@@ -164,13 +165,14 @@ struct outbox_message {
   agent_name source;  ///< empty: a routed event from outside
   agent_name target;
   holdfast::event event;
-  event_id event_ref;                     ///< event: its id
-  run_id run;                             ///< event: the run it sets off · cancel: the run to cancel
+  event_id event_ref;  ///< event: its id
+  run_id run;          ///< event: the run it sets off · cancel: the run to cancel
   std::string verified;
-  std::optional<reply_address> reply_to;  ///< event: where the answer goes · outcome: whom it answers
-  attempt_outcome outcome;                ///< outcome only
+  std::optional<reply_address>
+    reply_to;               ///< event: where the answer goes · outcome: whom it answers
+  attempt_outcome outcome;  ///< outcome only
   seq_no fork_at = 0;
-  std::string payload;                    ///< fork: the encoded state and messages
+  std::string payload;  ///< fork: the encoded state and messages
   bool operator==(const outbox_message&) const = default;
 };
 struct message_sent {
@@ -239,7 +241,7 @@ struct output_refused {
 };
 /// An event could not be processed. It is kept under `id` for a person to redrive or drop.
 struct dead_lettered {
-  event_id id;       ///< the letter's own: its group is the one that keeps it
+  event_id id;  ///< the letter's own: its group is the one that keeps it
   run_id run;
   agent_name agent;  ///< may have an empty key: the key could not be computed
   std::string reason;
@@ -295,7 +297,7 @@ struct event_skipped {
 };
 struct awaiting_event {
   std::string type;
-  std::string where;  ///< jq; empty matches all
+  std::string where;           ///< jq; empty matches all
   std::uint64_t timer_id = 0;  ///< 0: no timeout
   bool operator==(const awaiting_event&) const = default;
 };
@@ -339,10 +341,10 @@ struct leader_started {
 /// Where a routed event goes, or why not.
 struct route {
   std::string type;
-  std::string key;      ///< empty when not matched
+  std::string key;  ///< empty when not matched
   bool matched = false;
-  std::string reason;   ///< why not, or what was wrong with `where` or `key`
-  run_id run;           ///< that it will set off
+  std::string reason;  ///< why not, or what was wrong with `where` or `key`
+  run_id run;          ///< that it will set off
   bool operator==(const route&) const = default;
 };
 /// A routed event was accepted in its home partition.
@@ -357,8 +359,8 @@ struct idempotency_recorded {
   digest128 scope;  ///< of principal, method, path and key; or of source and id
   digest128 body;   ///< empty: any body joins (sender's own id)
   event_id id;
-  run_id run;       ///< empty for a routed event
-  agent_name agent; ///< empty for a routed event
+  run_id run;        ///< empty for a routed event
+  agent_name agent;  ///< empty for a routed event
   time_us expires = 0;
   bool operator==(const idempotency_recorded&) const = default;
 };
@@ -391,13 +393,14 @@ struct definition_applied {
 };
 
 using fact = std::variant<
-  event_received, run_started, model_requested, model_completed, tool_requested, tool_completed, effect_started,
-  effect_failed, effect_retry_scheduled, effect_unknown, effect_reconciled, timer_set, timer_fired, timer_cancelled,
-  message_sent, state_changed, budget_reserved, budget_settled, run_completed, run_failed, run_cancelled, paused, resumed,
-  quarantined, killed, dead_lettered, forked, message_appended, text_streamed, text_emitted, handler_failed,
-  awaiting_event, awaited_event_received, cancel_requested, effect_abandoned, agent_deleted, tool_refused,
-  leader_started, event_routed, idempotency_recorded, outbox_acked, inbound_accepted, dead_letter_dropped,
-  definition_applied, handler_recovered, event_skipped, output_refused>;
+  event_received, run_started, model_requested, model_completed, tool_requested, tool_completed,
+  effect_started, effect_failed, effect_retry_scheduled, effect_unknown, effect_reconciled,
+  timer_set, timer_fired, timer_cancelled, message_sent, state_changed, budget_reserved,
+  budget_settled, run_completed, run_failed, run_cancelled, paused, resumed, quarantined, killed,
+  dead_lettered, forked, message_appended, text_streamed, text_emitted, handler_failed,
+  awaiting_event, awaited_event_received, cancel_requested, effect_abandoned, agent_deleted,
+  tool_refused, leader_started, event_routed, idempotency_recorded, outbox_acked, inbound_accepted,
+  dead_letter_dropped, definition_applied, handler_recovered, event_skipped, output_refused>;
 
 /// True for the facts that concern the partition and not the record's agent.
 bool is_partition_fact(const fact& f) noexcept;
@@ -409,10 +412,10 @@ std::string_view name_of(const fact& f) noexcept;
 
 /// One turn: all or nothing (DESIGN §3). An agent has at most one in flight.
 struct turn_record {
-  time_us at = 0;                  ///< stamped by the leader, never before the subject's last
-  std::uint64_t catalog_index = 0; ///< definitions this was decided under
-  agent_name agent;                ///< empty: the record concerns only the partition
-  seq_no first_seq = 0;            ///< of the first agent fact; the others follow without gaps
+  time_us at = 0;                   ///< stamped by the leader, never before the subject's last
+  std::uint64_t catalog_index = 0;  ///< definitions this was decided under
+  agent_name agent;                 ///< empty: the record concerns only the partition
+  seq_no first_seq = 0;             ///< of the first agent fact; the others follow without gaps
   std::vector<fact> facts;
   bool operator==(const turn_record&) const = default;
 };

@@ -37,16 +37,18 @@ std::size_t utf8_length(std::string_view text) noexcept {
   const unsigned char first = byte(0);
   if (first < 0x80)
     return 1;
-  const std::size_t length = first >= 0xF0 && first <= 0xF4 ? 4 : first >= 0xE0 && first < 0xF0 ? 3
-                             : first >= 0xC2 && first < 0xE0 ? 2 : 0;
+  const std::size_t length = first >= 0xF0 && first <= 0xF4  ? 4
+                             : first >= 0xE0 && first < 0xF0 ? 3
+                             : first >= 0xC2 && first < 0xE0 ? 2
+                                                             : 0;
   if (length == 0 || text.size() < length)
     return 0;
   for (std::size_t i = 1; i < length; ++i)
     if ((byte(i) & 0xC0) != 0x80)
       return 0;
   const unsigned char second = byte(1);
-  if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) || (first == 0xF0 && second < 0x90)
-      || (first == 0xF4 && second > 0x8F))
+  if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
+      (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F))
     return 0;
   return length;
 }
@@ -63,10 +65,12 @@ std::string to_string(const agent_name& name) {
 result<agent_name> parse_agent_name(std::string_view text) {
   const auto slash = text.find('/');
   if (slash == std::string_view::npos)
-    return error{errc::malformed, "an agent is written type/key, for example payment-recovery/cus_42"};
+    return error{errc::malformed,
+                 "an agent is written type/key, for example payment-recovery/cus_42"};
   agent_name name{std::string{text.substr(0, slash)}, std::string{text.substr(slash + 1)}};
   if (!is_valid_type(name.type))
-    return error{errc::malformed, "an agent type is 1 to 63 of a-z, 0-9 and '-', and starts with a letter"};
+    return error{errc::malformed,
+                 "an agent type is 1 to 63 of a-z, 0-9 and '-', and starts with a letter"};
   if (auto checked = check_key(name.key); !checked)
     return checked.error();
   return name;
@@ -74,8 +78,8 @@ result<agent_name> parse_agent_name(std::string_view text) {
 
 status check_key(std::string_view key) {
   if (key.empty() || key.size() > 256)
-    return error{errc::invalid_key, "an agent key has 1 to 256 bytes of UTF-8; this one has "
-                                      + std::to_string(key.size())};
+    return error{errc::invalid_key, "an agent key has 1 to 256 bytes of UTF-8; this one has " +
+                                      std::to_string(key.size())};
   for (std::size_t i = 0; i < key.size();) {
     const auto c = static_cast<unsigned char>(key[i]);
     if (c < 0x20 || c == 0x7F)
@@ -134,7 +138,8 @@ std::uint16_t sortable_id::number() const noexcept {
   return static_cast<std::uint16_t>(get_big_endian<2>(bytes.data() + 14));
 }
 
-sortable_id make_id(time_us at, group_id group, std::uint64_t owner_hash, std::uint64_t number) noexcept {
+sortable_id make_id(time_us at, group_id group, std::uint64_t owner_hash,
+                    std::uint64_t number) noexcept {
   sortable_id id;
   put_big_endian<8>(id.bytes.data(), static_cast<std::uint64_t>(at));
   put_big_endian<2>(id.bytes.data() + 8, group);
@@ -190,13 +195,9 @@ result<sortable_id> parse_prefixed(std::string_view prefix, std::string_view tex
 
 }  // namespace
 
-std::string to_string(const event_id& id) {
-  return "evt_" + to_text(id.id);
-}
+std::string to_string(const event_id& id) { return "evt_" + to_text(id.id); }
 
-std::string to_string(const run_id& id) {
-  return "run_" + to_text(id.id);
-}
+std::string to_string(const run_id& id) { return "run_" + to_text(id.id); }
 
 result<event_id> parse_event_id(std::string_view text) {
   auto id = parse_prefixed("evt_", text);
@@ -236,7 +237,8 @@ std::string idempotency_key(const agent_name& agent, const effect_id& id) {
 }
 
 digest128 digest_of(std::initializer_list<std::string_view> parts) noexcept {
-  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state{XXH3_createState(), &XXH3_freeState};
+  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state{XXH3_createState(),
+                                                                       &XXH3_freeState};
   XXH3_128bits_reset(state.get());
   for (auto part : parts) {
     std::uint8_t length[8];

@@ -67,7 +67,8 @@ struct sortable_id {
   }
 };
 
-sortable_id make_id(time_us at, group_id group, std::uint64_t owner_hash, std::uint64_t number) noexcept;
+sortable_id make_id(time_us at, group_id group, std::uint64_t owner_hash,
+                    std::uint64_t number) noexcept;
 sortable_id id_from_bytes(std::string_view sixteen) noexcept;  // zero when the size is not 16
 
 /// 26 characters of Crockford's base 32 (lower case), most significant first, so that text sorts like bytes.

@@ -28,18 +28,18 @@ struct effect_state {
   effect_kind kind = effect_kind::tool;
   effect_class cls = effect_class::write;
   effect_phase phase = effect_phase::declared;
-  std::string name;   ///< tool or model
-  seq_no seq = 0;     ///< of the fact that declared it: its input is there
+  std::string name;  ///< tool or model
+  seq_no seq = 0;    ///< of the fact that declared it: its input is there
   std::string call_id;
   std::uint32_t step = 0;
   std::uint32_t attempt = 0;
   std::uint64_t term = 0;
-  time_us since = 0;  ///< when the present phase began
-  std::uint64_t timer_id = 0;       ///< retrying: its timer
+  time_us since = 0;           ///< when the present phase began
+  std::uint64_t timer_id = 0;  ///< retrying: its timer
   std::uint64_t reserved_tokens = 0;
   nano_usd reserved_cost = 0;
-  std::uint64_t streamed_bytes = 0; ///< of the present attempt
-  std::string last_error;           ///< of the last attempt, for `why`
+  std::uint64_t streamed_bytes = 0;  ///< of the present attempt
+  std::string last_error;            ///< of the last attempt, for `why`
   bool operator==(const effect_state&) const = default;
 };
 
@@ -69,15 +69,16 @@ struct open_run {
   event_id event;
   run_id retry_of;
   time_us started_at = 0;
-  std::uint32_t steps = 0;        ///< model calls and tool calls declared
+  std::uint32_t steps = 0;  ///< model calls and tool calls declared
   usage used;
   std::uint64_t reserved_tokens = 0;
   nano_usd reserved_cost = 0;
   std::uint32_t handler_failures = 0;  ///< of the oldest trigger that is due
-  std::vector<seq_no> triggers_due;    ///< native: facts whose handler failed or waits behind such a one, in order
+  std::vector<seq_no>
+    triggers_due;  ///< native: facts whose handler failed or waits behind such a one, in order
   std::optional<reply_address> reply_to;
-  std::uint64_t message_base = 0;       ///< first message that belongs to this run's conversation
-  std::uint64_t message_bytes_base = 0; ///< the agent's `message_bytes` at that point
+  std::uint64_t message_base = 0;        ///< first message that belongs to this run's conversation
+  std::uint64_t message_bytes_base = 0;  ///< the agent's `message_bytes` at that point
   std::vector<pending_call> calls;
   std::optional<awaited_state> awaited;
   std::optional<cancel_requested> cancel;
@@ -88,7 +89,13 @@ struct open_run {
   bool operator==(const open_run&) const = default;
 };
 
-enum class agent_status : std::uint8_t { idle = 1, running = 2, waiting = 3, paused = 4, quarantined = 5 };
+enum class agent_status : std::uint8_t {
+  idle = 1,
+  running = 2,
+  waiting = 3,
+  paused = 4,
+  quarantined = 5
+};
 
 struct hold {
   std::string by;
@@ -112,10 +119,10 @@ struct agent_state {
   agent_name name;
   seq_no seq = 0;
   time_us created_at = 0;
-  time_us updated_at = 0;           ///< stamp of the last record
-  std::uint64_t mailbox_next = 1;   ///< number of the next event
-  std::uint64_t mailbox_head = 1;   ///< the oldest that waits; == next: empty
-  std::vector<run_id> skipped;      ///< runs cancelled while they waited in the mailbox
+  time_us updated_at = 0;          ///< stamp of the last record
+  std::uint64_t mailbox_next = 1;  ///< number of the next event
+  std::uint64_t mailbox_head = 1;  ///< the oldest that waits; == next: empty
+  std::vector<run_id> skipped;     ///< runs cancelled while they waited in the mailbox
   std::optional<open_run> run;
   std::vector<effect_state> effects;  ///< open ones; also unknown writes of runs that are over
   std::uint32_t effect_next = 1;      ///< effects are numbered through the agent's life
@@ -127,15 +134,23 @@ struct agent_state {
   seq_no memory_seq = 0;            ///< of the last `state_changed`; 0: never
   std::optional<hold> paused;
   std::optional<hold> quarantined;
-  usage used;                       ///< of all runs
-  std::uint32_t version = 0;        ///< of the last run's definition
+  usage used;                 ///< of all runs
+  std::uint32_t version = 0;  ///< of the last run's definition
   run_id last_run;
-  std::optional<open_run> last_failed;  ///< kept so that `retry` can carry finished work over; dropped by the next run
+  std::optional<open_run>
+    last_failed;  ///< kept so that `retry` can carry finished work over; dropped by the next run
   bool deleted = false;
   bool operator==(const agent_state&) const = default;
 };
 
-enum class run_status : std::uint8_t { queued = 1, running = 2, waiting = 3, completed = 4, failed = 5, cancelled = 6 };
+enum class run_status : std::uint8_t {
+  queued = 1,
+  running = 2,
+  waiting = 3,
+  completed = 4,
+  failed = 5,
+  cancelled = 6
+};
 
 /// A run as it is stored for `GET /v1/runs`. Output and error stay in the journal at `ended_seq`.
 struct run_summary {
@@ -162,8 +177,8 @@ struct partition_state {
   time_us last_at = 0;
   std::map<group_id, std::uint64_t> out_next;  ///< next sequence to give, from 1
   struct inbound {
-    std::uint64_t watermark = 0;               ///< all up to here were taken
-    std::vector<std::uint64_t> beyond;         ///< taken out of order, sorted, bounded
+    std::uint64_t watermark = 0;        ///< all up to here were taken
+    std::vector<std::uint64_t> beyond;  ///< taken out of order, sorted, bounded
     bool operator==(const inbound&) const = default;
   };
   std::map<group_id, inbound> taken;

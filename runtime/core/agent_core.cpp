@@ -23,8 +23,9 @@ decided_turn agent_core::take(std::vector<queued_command> commands, const turn_c
       done.decided = *decided;
       if (queued.once) {
         done.once = queued.once->scope;
-        of_partition.push_back(idempotency_recorded{queued.once->scope, queued.once->body, decided->event, decided->run,
-                                                    committed_.name, queued.once->expires});
+        of_partition.push_back(idempotency_recorded{queued.once->scope, queued.once->body,
+                                                    decided->event, decided->run, committed_.name,
+                                                    queued.once->expires});
       }
       if (queued.inbound)
         of_partition.push_back(inbound_accepted{queued.inbound->source, queued.inbound->sequence});

@@ -52,13 +52,14 @@ struct command_result {
 /// A decided turn. `record` is null when nothing changed: then the results may be told at once.
 struct decided_turn {
   agent_name agent;
-  std::shared_ptr<turn_record> record;  ///< the shard numbers its outgoing messages before it is proposed
+  std::shared_ptr<turn_record>
+    record;  ///< the shard numbers its outgoing messages before it is proposed
   std::vector<command_result> results;
   std::vector<ended_run> ended;
   std::vector<effect_state> starts;
-  bool more = false;          ///< there is work left for another turn
-  bool may_refuse = false;    ///< only new events: the log may refuse it for lack of room
-  bool busy = false;          ///< the agent has something open; keep it in memory
+  bool more = false;        ///< there is work left for another turn
+  bool may_refuse = false;  ///< only new events: the log may refuse it for lack of room
+  bool busy = false;        ///< the agent has something open; keep it in memory
 };
 
 class agent_core {
@@ -68,7 +69,8 @@ public:
   const agent_state& state() const noexcept { return committed_; }
 
   /// Decides the commands, in order, into one turn. Must not be called while one is on its way.
-  decided_turn take(std::vector<queued_command> commands, const turn_context& context, const agent_records& records);
+  decided_turn take(std::vector<queued_command> commands, const turn_context& context,
+                    const agent_records& records);
 
   /// The turn is committed: its state is the state.
   void committed();

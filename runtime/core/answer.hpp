@@ -45,6 +45,7 @@ struct definition_change {
 struct definitions_done {
   std::vector<definition_change> changes;
 };
-using answer = std::variant<error, accepted_event, routed_event, command_done, run_answer, definitions_done>;
+using answer =
+  std::variant<error, accepted_event, routed_event, command_done, run_answer, definitions_done>;
 
 }  // namespace holdfast

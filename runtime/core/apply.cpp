@@ -29,7 +29,8 @@ family family_of(const fact& f) noexcept {
 /// One record's way into the store.
 class record_writer {
 public:
-  record_writer(const reader& view, group_id group, const turn_record& record, agent_state& state, write_set& out)
+  record_writer(const reader& view, group_id group, const turn_record& record, agent_state& state,
+                write_set& out)
     : view_(view), group_(group), record_(record), s_(state), out_(out) {}
 
   void write() {
@@ -94,13 +95,15 @@ private:
       out_.put(family::journal, keys::numbered(group_, s_.name, journal_first),
                codec::encode_facts(record_, journal, seqs));
     if (stream_first != 0)
-      out_.put(family::stream, keys::numbered(group_, s_.name, stream_first), codec::encode_facts(record_, stream, seqs));
+      out_.put(family::stream, keys::numbered(group_, s_.name, stream_first),
+               codec::encode_facts(record_, stream, seqs));
   }
 
   void put_alone(family in, std::uint64_t number, std::size_t i, const std::vector<seq_no>& seqs) {
     std::vector<bool> chosen(record_.facts.size(), false);
     chosen[i] = true;
-    out_.put(in, keys::numbered(group_, s_.name, number), codec::encode_facts(record_, chosen, seqs));
+    out_.put(in, keys::numbered(group_, s_.name, number),
+             codec::encode_facts(record_, chosen, seqs));
   }
 
   void erase_timer(std::uint64_t id) {
@@ -114,7 +117,8 @@ private:
   }
 
   void erase_reconcile(std::uint32_t effect_no) {
-    if (const auto* effect = find_effect(s_, effect_no); effect != nullptr && effect->phase == effect_phase::unknown)
+    if (const auto* effect = find_effect(s_, effect_no);
+        effect != nullptr && effect->phase == effect_phase::unknown)
       out_.erase(family::index, keys::reconcile(group_, {effect->run, effect->no}));
   }
 
@@ -155,11 +159,14 @@ private:
       out_.put(family::timer, keys::timer(group_, timer->due, s_.name, timer->timer_id), {});
     } else if (const auto* unknown = std::get_if<effect_unknown>(&f)) {
       if (const auto* effect = find_effect(s_, unknown->effect_no))
-        out_.put(family::index, keys::reconcile(group_, {effect->run, effect->no}), to_string(s_.name));
+        out_.put(family::index, keys::reconcile(group_, {effect->run, effect->no}),
+                 to_string(s_.name));
     } else if (const auto* sent = std::get_if<message_sent>(&f)) {
-      out_.put(family::outbox, keys::outbox(group_, sent->target_group, sent->sequence), codec::encode(sent->message));
+      out_.put(family::outbox, keys::outbox(group_, sent->target_group, sent->sequence),
+               codec::encode(sent->message));
     } else if (const auto* letter = std::get_if<dead_lettered>(&f)) {
-      out_.put(family::dead_letter, keys::by_id(group_, letter->id.id), codec::encode(*letter, record_.at));
+      out_.put(family::dead_letter, keys::by_id(group_, letter->id.id),
+               codec::encode(*letter, record_.at));
     }
   }
 
@@ -214,7 +221,8 @@ private:
   void put_queued_runs() {
     for (const auto& entry : queued_) {
       out_.put(family::mailbox, keys::numbered(group_, s_.name, entry.no), codec::encode(entry));
-      if (std::none_of(runs_.begin(), runs_.end(), [&](const run_summary& known) { return known.id == entry.run; }))
+      if (std::none_of(runs_.begin(), runs_.end(),
+                       [&](const run_summary& known) { return known.id == entry.run; }))
         put_run(queued_run(entry));  // else it was cancelled in this record
     }
     for (const auto& run : runs_)
@@ -235,21 +243,24 @@ private:
 fact_machine::fact_machine(std::size_t cached_agents_max) : cached_agents_max_(cached_agents_max) {}
 
 void fact_machine::apply(const reader& view, group_id group, std::uint64_t,
-                         std::span<const std::shared_ptr<const turn_record>> records, write_set& out) {
+                         std::span<const std::shared_ptr<const turn_record>> records,
+                         write_set& out) {
   for (const auto& record : records)
     apply_record(view, group, *record, out);
 }
 
-void fact_machine::apply_record(const reader& view, group_id group, const turn_record& record, write_set& out) {
+void fact_machine::apply_record(const reader& view, group_id group, const turn_record& record,
+                                write_set& out) {
   bool partition_changed = false;
   for (const auto& f : record.facts)
     if (is_partition_fact(f) || record.agent.empty() || std::holds_alternative<message_sent>(f)) {
       auto& partition = load_partition(view, group);
       evolve(partition, f, record.at);
       apply_to_partition(group, record, f, out);
-      partition_changed = partition_changed || std::holds_alternative<leader_started>(f)
-                          || std::holds_alternative<inbound_accepted>(f) || std::holds_alternative<message_sent>(f)
-                          || std::holds_alternative<event_routed>(f);  // whose id is of this time
+      partition_changed = partition_changed || std::holds_alternative<leader_started>(f) ||
+                          std::holds_alternative<inbound_accepted>(f) ||
+                          std::holds_alternative<message_sent>(f) ||
+                          std::holds_alternative<event_routed>(f);  // whose id is of this time
     }
   if (partition_changed)
     out.put(family::meta, keys::partition_state(group), codec::encode(load_partition(view, group)));
@@ -266,22 +277,28 @@ void fact_machine::apply_record(const reader& view, group_id group, const turn_r
   }
 }
 
-void fact_machine::apply_to_partition(group_id group, const turn_record& record, const fact& f, write_set& out) {
+void fact_machine::apply_to_partition(group_id group, const turn_record& record, const fact& f,
+                                      write_set& out) {
   if (const auto* routed = std::get_if<event_routed>(&f))
-    out.put(family::event_log, keys::by_id(group, routed->id.id), codec::encode(*routed, record.at));
+    out.put(family::event_log, keys::by_id(group, routed->id.id),
+            codec::encode(*routed, record.at));
   else if (const auto* once = std::get_if<idempotency_recorded>(&f))
     out.put(family::idempotency, keys::idempotency(group, once->scope), codec::encode(*once));
   else if (const auto* acked = std::get_if<outbox_acked>(&f))
     out.single_erase(family::outbox, keys::outbox(group, acked->target_group, acked->sequence));
-  else if (const auto* letter = std::get_if<dead_lettered>(&f); letter != nullptr && record.agent.empty())
-    out.put(family::dead_letter, keys::by_id(group, letter->id.id), codec::encode(*letter, record.at));
+  else if (const auto* letter = std::get_if<dead_lettered>(&f);
+           letter != nullptr && record.agent.empty())
+    out.put(family::dead_letter, keys::by_id(group, letter->id.id),
+            codec::encode(*letter, record.at));
   else if (const auto* dropped = std::get_if<dead_letter_dropped>(&f))
     out.erase(family::dead_letter, keys::by_id(group, dropped->id.id));
   else if (const auto* applied = std::get_if<definition_applied>(&f))
     out.put(family::definitions, keys::definition(applied->kind, applied->name, applied->version),
             codec::encode(*applied, record.at));
-  else if (const auto* sent = std::get_if<message_sent>(&f); sent != nullptr && record.agent.empty())
-    out.put(family::outbox, keys::outbox(group, sent->target_group, sent->sequence), codec::encode(sent->message));
+  else if (const auto* sent = std::get_if<message_sent>(&f);
+           sent != nullptr && record.agent.empty())
+    out.put(family::outbox, keys::outbox(group, sent->target_group, sent->sequence),
+            codec::encode(sent->message));
 }
 
 agent_state& fact_machine::load(const reader& view, group_id group, const agent_name& name) {
@@ -333,12 +350,13 @@ void fact_machine::forget(const agent_name& name) {
 }
 
 /// Everything of the agent that is in the view, and what its last record has just put: from `first_op` on.
-void fact_machine::erase_agent(const reader& view, group_id group, const agent_state& state, std::size_t first_op,
-                               write_set& out) {
+void fact_machine::erase_agent(const reader& view, group_id group, const agent_state& state,
+                               std::size_t first_op, write_set& out) {
   for (std::size_t i = first_op, end = out.ops().size(); i < end; ++i) {
     const write_op op = out.ops()[i];
-    const bool of_agent = op.in == family::journal || op.in == family::message || op.in == family::memory
-                          || op.in == family::stream || op.in == family::run || op.in == family::index;
+    const bool of_agent = op.in == family::journal || op.in == family::message ||
+                          op.in == family::memory || op.in == family::stream ||
+                          op.in == family::run || op.in == family::index;
     if (of_agent && op.what == write_op::kind::put)
       out.erase(op.in, op.key);
   }

@@ -33,7 +33,8 @@ private:
   agent_state& load(const reader& view, group_id group, const agent_name& name);
   partition_state& load_partition(const reader& view, group_id group);
   void forget(const agent_name& name);
-  void erase_agent(const reader& view, group_id group, const agent_state& state, std::size_t first_op, write_set& out);
+  void erase_agent(const reader& view, group_id group, const agent_state& state,
+                   std::size_t first_op, write_set& out);
 
   std::size_t cached_agents_max_;
   std::unordered_map<agent_name, cached> agents_;

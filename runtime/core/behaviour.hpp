@@ -22,15 +22,16 @@ struct trigger {
   enum class kind : std::uint8_t { start, outcome, timer, awaited, awaited_timeout, cancel, retry };
   kind what = kind::start;
   seq_no seq = 0;
-  event arrived;           ///< start, awaited, retry
-  closed_effect effect;    ///< outcome
-  std::string tag;         ///< timer
+  event arrived;         ///< start, awaited, retry
+  closed_effect effect;  ///< outcome
+  std::string tag;       ///< timer
 };
 
 class behaviour {
 public:
   virtual ~behaviour() = default;
-  virtual void on_trigger(turn_builder& turn, const compiled_agent& spec, const trigger& t) const = 0;
+  virtual void on_trigger(turn_builder& turn, const compiled_agent& spec,
+                          const trigger& t) const = 0;
   /// An outcome of a run that is being cancelled, or is over and may be retried: written down where the retry will look
   /// for it. Starts nothing, and throws nothing.
   virtual void note_outcome(turn_builder&, const trigger&) const {}

@@ -4,8 +4,8 @@ namespace holdfast {
 
 namespace {
 
-status compile_into(std::shared_ptr<const expression>& out, const std::string& program, const compilers& with,
-                    const std::string& field) {
+status compile_into(std::shared_ptr<const expression>& out, const std::string& program,
+                    const compilers& with, const std::string& field) {
   if (program.empty())
     return ok_status();
   auto compiled = with.jq(program);
@@ -15,8 +15,8 @@ status compile_into(std::shared_ptr<const expression>& out, const std::string& p
   return ok_status();
 }
 
-status compile_into(std::shared_ptr<const json_validator>& out, const std::string& schema, const compilers& with,
-                    const std::string& field) {
+status compile_into(std::shared_ptr<const json_validator>& out, const std::string& schema,
+                    const compilers& with, const std::string& field) {
   if (schema.empty())
     return ok_status();
   auto compiled = with.json_schema(schema);
@@ -74,7 +74,8 @@ result<std::shared_ptr<const compiled_hook>> compile(hook_definition def, const 
   return std::shared_ptr<const compiled_hook>{std::move(out)};
 }
 
-std::shared_ptr<const compiled_agent> catalog::agent(std::string_view type, std::uint32_t version) const {
+std::shared_ptr<const compiled_agent> catalog::agent(std::string_view type,
+                                                     std::uint32_t version) const {
   if (version == 0) {
     const auto history = agents.find(type);
     if (history == agents.end())

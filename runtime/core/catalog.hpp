@@ -26,7 +26,7 @@ struct compiled_trigger {
 
 struct compiled_agent {
   agent_definition def;
-  std::shared_ptr<const expression> input;  ///< over the event document
+  std::shared_ptr<const expression> input;       ///< over the event document
   std::shared_ptr<const json_validator> output;  ///< null: none
   std::vector<compiled_tool> tools;
   std::vector<compiled_trigger> triggers;
@@ -56,11 +56,13 @@ public:
   std::uint64_t index = 0;  ///< of the last entry of group 0 that it contains
   std::map<std::string, definition_history, std::less<>> agents;
   std::map<std::string, definition_history, std::less<>> hooks;
-  std::map<std::string, std::map<std::uint32_t, std::shared_ptr<const compiled_agent>>, std::less<>> compiled_agents;
+  std::map<std::string, std::map<std::uint32_t, std::shared_ptr<const compiled_agent>>, std::less<>>
+    compiled_agents;
   std::map<std::string, std::shared_ptr<const compiled_hook>, std::less<>> compiled_hooks;
 
   /// The version, or the current one for 0; null when there is none.
-  std::shared_ptr<const compiled_agent> agent(std::string_view type, std::uint32_t version = 0) const;
+  std::shared_ptr<const compiled_agent> agent(std::string_view type,
+                                              std::uint32_t version = 0) const;
   std::shared_ptr<const compiled_hook> hook(std::string_view source) const;
 };
 

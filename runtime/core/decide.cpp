@@ -21,8 +21,9 @@ void start_declared(turn_builder& turn) {
   for (const auto& effect : effects) {
     if (effect.phase == effect_phase::declared)
       turn.add(effect_started{effect.no, effect.attempt + 1, turn.context().term});
-    else if (effect.phase == effect_phase::retrying && find_timer(turn.state(), effect.timer_id) == nullptr
-             && !start_attempt(turn, effect.no))
+    else if (effect.phase == effect_phase::retrying &&
+             find_timer(turn.state(), effect.timer_id) == nullptr &&
+             !start_attempt(turn, effect.no))
       return;  // the run ended at a limit
   }
 }
@@ -33,7 +34,8 @@ bool progress(turn_builder& turn) {
   bool more = false;
   if (turn.may_start()) {
     start_declared(turn);
-    for (int started = 0; !turn.state().run && turn.state().mailbox_head != turn.state().mailbox_next; ++started) {
+    for (int started = 0;
+         !turn.state().run && turn.state().mailbox_head != turn.state().mailbox_next; ++started) {
       if (started == starts_per_turn) {
         more = true;
         break;
@@ -43,9 +45,11 @@ bool progress(turn_builder& turn) {
     }
   }
   if (is_stuck(turn.state()))
-    turn.add(quarantined{"holdfast", "run " + to_string(turn.state().run->id)
-                                       + " was left with nothing to wait for: its last turn neither ended it nor asked for"
-                                         " an effect, a timer or an event"});
+    turn.add(quarantined{
+      "holdfast",
+      "run " + to_string(turn.state().run->id) +
+        " was left with nothing to wait for: its last turn neither ended it nor asked for"
+        " an effect, a timer or an event"});
   return more;
 }
 

@@ -10,10 +10,10 @@ namespace holdfast {
 
 /// What the sender of a command learns once its turn is committed.
 struct decision {
-  event_id event;            ///< deliver_event
-  run_id run;                ///< deliver_event, control retry
-  bool merged = false;       ///< deliver_event: it went to the open run, which waited for it
-  bool changed = true;       ///< false: it was so already; nothing was added
+  event_id event;       ///< deliver_event
+  run_id run;           ///< deliver_event, control retry
+  bool merged = false;  ///< deliver_event: it went to the open run, which waited for it
+  bool changed = true;  ///< false: it was so already; nothing was added
 };
 
 /// Decides one command. The result is told to the sender after the commit, errors at once.

@@ -10,9 +10,7 @@ namespace holdfast {
 
 namespace {
 
-decision unchanged() {
-  return {{}, {}, false, false};
-}
+decision unchanged() { return {{}, {}, false, false}; }
 
 std::string reason_of(const control& cmd) {
   return cmd.reason.empty() ? "no reason given" : cmd.reason;
@@ -32,7 +30,8 @@ result<decision> cancel(turn_builder& turn, const control& cmd) {
       turn.add(run_cancelled{cmd.run, reason_of(cmd)});
       if (const auto recorded = turn.fact_at(entry->event_seq); recorded)
         if (const auto* received = std::get_if<event_received>(&*recorded))
-          refuse_asker(turn, received->reply_to, {"cancelled", "the run was cancelled: " + reason_of(cmd), 0, false});
+          refuse_asker(turn, received->reply_to,
+                       {"cancelled", "the run was cancelled: " + reason_of(cmd), 0, false});
       return decision{{}, cmd.run, false, true};
     }
     return error{errc::conflict, to_string(cmd.run) + " is over already"};
@@ -48,7 +47,8 @@ result<decision> cancel(turn_builder& turn, const control& cmd) {
   t.what = trigger::kind::cancel;
   t.seq = turn.state().seq;
   if (const auto spec = turn.definition())
-    if (const auto* decider = turn.context().behaviour_of ? turn.context().behaviour_of(*spec) : nullptr;
+    if (const auto* decider =
+          turn.context().behaviour_of ? turn.context().behaviour_of(*spec) : nullptr;
         decider != nullptr && decider->is_foreign())
       call_behaviour(turn, t);
   settle_cancel(turn);
@@ -71,7 +71,8 @@ bool hurry(turn_builder& turn) {
   for (const auto& timer : timers) {
     if (timer.kind != timer_kind::retry && timer.kind != timer_kind::handler)
       continue;
-    if (find_timer(turn.state(), timer.id) == nullptr || (timer.kind == timer_kind::retry && !turn.may_start()))
+    if (find_timer(turn.state(), timer.id) == nullptr ||
+        (timer.kind == timer_kind::retry && !turn.may_start()))
       continue;  // the run ended just now; or it is being cancelled and starts nothing
     any = true;
     turn.add(timer_fired{timer.id, timer.kind, timer.tag});
@@ -88,18 +89,24 @@ bool hurry(turn_builder& turn) {
 result<decision> run_again(turn_builder& turn, const control& cmd) {
   const auto& state = turn.state();
   if (state.run)
-    return error{errc::conflict, to_string(state.name) + " has an open run that does not wait for a retry; `holdfast agent why "
-                                   + to_string(state.name) + "` says what it waits for"};
+    return error{errc::conflict,
+                 to_string(state.name) +
+                   " has an open run that does not wait for a retry; `holdfast agent why " +
+                   to_string(state.name) + "` says what it waits for"};
   if (!state.last_failed)
-    return error{errc::conflict, "the last run of " + to_string(state.name) + " did not fail; there is nothing to retry"};
+    return error{errc::conflict, "the last run of " + to_string(state.name) +
+                                   " did not fail; there is nothing to retry"};
   const open_run before = *state.last_failed;
   if (!cmd.run.empty() && cmd.run != before.id)
-    return error{errc::conflict, "only the last run of an agent can be retried, which is " + to_string(before.id)};
+    return error{errc::conflict,
+                 "only the last run of an agent can be retried, which is " + to_string(before.id)};
   const auto recorded = turn.fact_at(before.event_seq);
   const auto* received = recorded ? std::get_if<event_received>(&*recorded) : nullptr;
   if (received == nullptr)
-    return error{errc::gone, "the event of " + to_string(before.id) + " is below retention; send it again"};
-  const auto spec = turn.context().definitions ? turn.context().definitions->agent(state.name.type) : nullptr;
+    return error{errc::gone,
+                 "the event of " + to_string(before.id) + " is below retention; send it again"};
+  const auto spec =
+    turn.context().definitions ? turn.context().definitions->agent(state.name.type) : nullptr;
   if (!spec)
     return error{errc::unknown_type, "no agent type `" + state.name.type + "` is defined"};
 
@@ -109,16 +116,18 @@ result<decision> run_again(turn_builder& turn, const control& cmd) {
   t.arrived = received->event;
   std::optional<tool_request> failed_tool;
   bool carried = !cmd.from_start && spec->def.behaviour == behaviour_kind::llm;
-  if (!cmd.from_start && before.failed_effect && spec->def.behaviour == behaviour_kind::native
-      && before.failed_effect->kind == effect_kind::tool) {
+  if (!cmd.from_start && before.failed_effect && spec->def.behaviour == behaviour_kind::native &&
+      before.failed_effect->kind == effect_kind::tool) {
     const auto asked = turn.fact_at(before.failed_effect->seq);
     if (const auto* request = asked ? std::get_if<tool_requested>(&*asked) : nullptr) {
-      failed_tool = tool_request{request->tool, request->kind, request->cls, request->input, request->call_id};
+      failed_tool =
+        tool_request{request->tool, request->kind, request->cls, request->input, request->call_id};
       carried = true;
     }
   }
   run_started begun;
-  begun.run = run_id{make_id(turn.now(), turn.context().group, hash_of(state.name), 0x8000 + (state.seq & 0x7FFF))};
+  begun.run = run_id{
+    make_id(turn.now(), turn.context().group, hash_of(state.name), 0x8000 + (state.seq & 0x7FFF))};
   begun.version = spec->def.version;
   begun.event_seq = before.event_seq;
   begun.event = before.event;
@@ -141,8 +150,12 @@ result<decision> run_again(turn_builder& turn, const control& cmd) {
 }
 
 result<decision> remove(turn_builder& turn, const control& cmd) {
-  if (turn.state().run || !turn.state().effects.empty() || turn.state().mailbox_head != turn.state().mailbox_next)
-    return error{errc::conflict, to_string(turn.state().name) + " has open work; cancel or kill it, and reconcile its calls, before it is deleted"};
+  if (turn.state().run || !turn.state().effects.empty() ||
+      turn.state().mailbox_head != turn.state().mailbox_next)
+    return error{
+      errc::conflict,
+      to_string(turn.state().name) +
+        " has open work; cancel or kill it, and reconcile its calls, before it is deleted"};
   turn.add(agent_deleted{cmd.by});
   return decision{};
 }
@@ -172,7 +185,8 @@ result<decision> decide_one(turn_builder& turn, const control& cmd) {
       return kill(turn, cmd);
     case control_verb::retry:
       if (turn.state().paused || turn.state().quarantined)
-        return error{errc::conflict, to_string(turn.state().name) + " is held; resume it before it is retried"};
+        return error{errc::conflict,
+                     to_string(turn.state().name) + " is held; resume it before it is retried"};
       if (turn.state().run && (cmd.run.empty() || cmd.run == turn.state().run->id) && hurry(turn))
         return decision{};
       return run_again(turn, cmd);
@@ -184,8 +198,9 @@ result<decision> decide_one(turn_builder& turn, const control& cmd) {
 
 result<decision> decide_one(turn_builder& turn, const patch_state& cmd) {
   if (cmd.if_seq && *cmd.if_seq != turn.state().seq)
-    return error{errc::precondition_failed, "the agent is at " + std::to_string(turn.state().seq) + ", not at "
-                                              + std::to_string(*cmd.if_seq) + "; read its state again"};
+    return error{errc::precondition_failed, "the agent is at " + std::to_string(turn.state().seq) +
+                                              ", not at " + std::to_string(*cmd.if_seq) +
+                                              "; read its state again"};
   auto stored = turn.memory();
   if (!stored)
     return stored.error();

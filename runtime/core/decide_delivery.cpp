@@ -45,26 +45,32 @@ decision join_open_run(turn_builder& turn, const event_id& id, const event& e) {
 
 result<decision> decide_one(turn_builder& turn, const deliver_event& cmd) {
   const auto& state = turn.state();
-  const auto spec = turn.context().definitions ? turn.context().definitions->agent(state.name.type) : nullptr;
+  const auto spec =
+    turn.context().definitions ? turn.context().definitions->agent(state.name.type) : nullptr;
   if (!spec && !cmd.committed_before)
-    return error{errc::unknown_type, "no agent type `" + state.name.type + "` is defined; `holdfast apply -f FILE` defines one"};
+    return error{errc::unknown_type, "no agent type `" + state.name.type +
+                                       "` is defined; `holdfast apply -f FILE` defines one"};
   event_id id = cmd.id;
   if (id.empty())
     id = event_id{make_id(turn.now(), turn.context().group, hash_of(state.name), state.seq)};
   const run_id run = cmd.run.empty() ? run_id{id.id} : cmd.run;
 
-  if (!cmd.reply_to && is_awaited(turn, cmd.event))  // a question gets a run of its own, whose end answers it
+  if (!cmd.reply_to &&
+      is_awaited(turn, cmd.event))  // a question gets a run of its own, whose end answers it
     return join_open_run(turn, id, cmd.event);
   if (spec) {
     const std::uint64_t waiting = state.mailbox_next - state.mailbox_head;
     if (spec->def.limits.mailbox != 0 && waiting >= spec->def.limits.mailbox)
-      return error{errc::mailbox_full, "the mailbox of " + to_string(state.name) + " holds " + std::to_string(waiting)
-                                         + " events, its limit; send again later, or raise limits.mailbox"};
+      return error{errc::mailbox_full,
+                   "the mailbox of " + to_string(state.name) + " holds " + std::to_string(waiting) +
+                     " events, its limit; send again later, or raise limits.mailbox"};
     if (spec->def.busy == busy_policy::reject && (state.run || waiting != 0)) {
-      const std::string reason = to_string(state.name) + " has an open run and its type says `busy: reject`";
+      const std::string reason =
+        to_string(state.name) + " has an open run and its type says `busy: reject`";
       if (!cmd.committed_before)
         return error{errc::busy, reason + "; send again when it ended"};
-      turn.add(dead_lettered{event_id{run.id}, run, state.name, "busy: " + reason, cmd.event, cmd.verified});
+      turn.add(dead_lettered{event_id{run.id}, run, state.name, "busy: " + reason, cmd.event,
+                             cmd.verified});
       refuse_asker(turn, cmd.reply_to, {"busy", reason, 0, true});
       return decision{id, {}, false, true};
     }
@@ -91,7 +97,8 @@ bool start_next(turn_builder& turn) {
     return broken(recorded.error());
   const auto* received = std::get_if<event_received>(&*recorded);
   if (received == nullptr)
-    return broken(error{errc::corrupt, "fact " + std::to_string(entry->event_seq) + " is not an event"});
+    return broken(
+      error{errc::corrupt, "fact " + std::to_string(entry->event_seq) + " is not an event"});
 
   const auto& definitions = turn.context().definitions;
   const auto spec = definitions ? definitions->agent(turn.state().name.type) : nullptr;
@@ -117,7 +124,8 @@ bool start_next(turn_builder& turn) {
 
 result<decision> decide_one(turn_builder& turn, const adopt_fork& cmd) {
   if (turn.state().seq != 0)
-    return error{errc::conflict, to_string(turn.state().name) + " exists already; fork to a key that was never addressed"};
+    return error{errc::conflict, to_string(turn.state().name) +
+                                   " exists already; fork to a key that was never addressed"};
   auto copy = codec::decode_forked_agent(cmd.payload);
   if (!copy)
     return copy.error();

@@ -40,12 +40,14 @@ result<trigger> trigger_of(const turn_builder& turn, seq_no seq) {
     t.what = trigger::kind::outcome;
     t.effect.no = reconciled->effect_no;
     t.effect.name = reconciled->tool;
-    t.effect.status = reconciled->resolved == resolution::succeeded ? outcome_status::succeeded : outcome_status::failed;
+    t.effect.status = reconciled->resolved == resolution::succeeded ? outcome_status::succeeded
+                                                                    : outcome_status::failed;
     t.effect.output = reconciled->output.empty() ? "null" : reconciled->output;
     if (reconciled->resolved == resolution::failed)
       t.effect.error = reconciled_as_failed(reconciled->effect_no, reconciled->note);
   } else if (const auto* fired = std::get_if<timer_fired>(&*recorded)) {
-    t.what = fired->kind == timer_kind::wait ? trigger::kind::awaited_timeout : trigger::kind::timer;
+    t.what =
+      fired->kind == timer_kind::wait ? trigger::kind::awaited_timeout : trigger::kind::timer;
     t.tag = fired->tag;
   } else if (std::holds_alternative<cancel_requested>(*recorded)) {
     t.what = trigger::kind::cancel;
@@ -74,7 +76,8 @@ void call_due_handlers(turn_builder& turn) {
     const auto seq = turn.state().run->triggers_due.front();
     auto t = trigger_of(turn, seq);
     if (!t) {
-      fail_run(turn, {"corrupt", "the record of its trigger cannot be read: " + t.error().context, 0, false});
+      fail_run(turn, {"corrupt", "the record of its trigger cannot be read: " + t.error().context,
+                      0, false});
       return;
     }
     call_behaviour(turn, *t);
@@ -93,8 +96,8 @@ result<decision> decide_one(turn_builder& turn, const fire_timer& cmd) {
     case timer_kind::retry: {
       const auto* effect = find_effect(turn.state(), timer.effect_no);
       // While the agent is held it stays as it is, and starts with the rest when the hold ends.
-      if (effect != nullptr && effect->phase == effect_phase::retrying && turn.state().run
-          && turn.state().run->id == effect->run && turn.may_start())
+      if (effect != nullptr && effect->phase == effect_phase::retrying && turn.state().run &&
+          turn.state().run->id == effect->run && turn.may_start())
         start_attempt(turn, timer.effect_no);
       break;
     }
@@ -103,7 +106,9 @@ result<decision> decide_one(turn_builder& turn, const fire_timer& cmd) {
       break;
     case timer_kind::wall:
       if (turn.state().run && turn.state().run->id == timer.run)
-        fail_run(turn, {"limit_exceeded", "the run reached limits.wall; raise it in the definition and retry the run", 0, true});
+        fail_run(turn, {"limit_exceeded",
+                        "the run reached limits.wall; raise it in the definition and retry the run",
+                        0, true});
       break;
     case timer_kind::sleep:
     case timer_kind::wait:

@@ -16,9 +16,7 @@ class agent_evolution {
 public:
   agent_evolution(agent_state& state, time_us at) : s_(state), at_(at) {}
 
-  void take(const event_received& f) {
-    s_.mailbox_next = f.mailbox_no + 1;
-  }
+  void take(const event_received& f) { s_.mailbox_next = f.mailbox_no + 1; }
 
   void take(const event_skipped& f) {
     s_.mailbox_head = f.mailbox_no + 1;
@@ -154,9 +152,7 @@ public:
     close(f.effect_no);
   }
 
-  void take(const effect_abandoned& f) {
-    close(f.effect_no);
-  }
+  void take(const effect_abandoned& f) { close(f.effect_no); }
 
   void take(const timer_set& f) {
     s_.timers.push_back({f.timer_id, f.kind, f.due, f.tag, f.run, f.effect_no});
@@ -283,8 +279,8 @@ private:
     return s_.run ? s_.run->calls : none;
   }
 
-  void open_effect(std::uint32_t no, effect_kind kind, effect_class cls, const std::string& name, std::uint32_t step,
-                   const std::string& call_id, std::uint64_t term) {
+  void open_effect(std::uint32_t no, effect_kind kind, effect_class cls, const std::string& name,
+                   std::uint32_t step, const std::string& call_id, std::uint64_t term) {
     if (!s_.run)
       return;
     effect_state effect;
@@ -344,7 +340,8 @@ void evolve(agent_state& state, const fact& f, time_us at) {
   if (state.created_at == 0)
     state.created_at = at;
   state.updated_at = at;
-  std::visit([evolution = agent_evolution{state, at}](const auto& one) mutable { evolution.take(one); }, f);
+  std::visit(
+    [evolution = agent_evolution{state, at}](const auto& one) mutable { evolution.take(one); }, f);
 }
 
 bool was_taken(const partition_state& state, group_id source, std::uint64_t sequence) noexcept {
@@ -352,36 +349,41 @@ bool was_taken(const partition_state& state, group_id source, std::uint64_t sequ
   if (found == state.taken.end())
     return false;
   const auto& inbound = found->second;
-  return sequence <= inbound.watermark || std::binary_search(inbound.beyond.begin(), inbound.beyond.end(), sequence);
+  return sequence <= inbound.watermark ||
+         std::binary_search(inbound.beyond.begin(), inbound.beyond.end(), sequence);
 }
 
 void evolve(partition_state& state, const fact& f, time_us at) {
   state.last_at = std::max(state.last_at, at);
-  std::visit(overloaded{
-               [&](const leader_started& one) { state.term = one.term; },
-               [&](const message_sent& one) {
-                 auto& next = state.out_next[one.target_group];
-                 HOLDFAST_ASSERT(one.sequence == std::max<std::uint64_t>(next, 1), "outbox sequence has a gap");
-                 next = one.sequence + 1;
-               },
-               [&](const inbound_accepted& one) {
-                 auto& inbound = state.taken[one.source_group];
-                 if (one.sequence <= inbound.watermark)
-                   return;
-                 inbound.beyond.insert(std::lower_bound(inbound.beyond.begin(), inbound.beyond.end(), one.sequence),
-                                       one.sequence);
-                 while (!inbound.beyond.empty() && inbound.beyond.front() == inbound.watermark + 1) {
-                   ++inbound.watermark;
-                   inbound.beyond.erase(inbound.beyond.begin());
-                 }
-               },
-               [](const auto&) {},
-             },
-             f);
+  std::visit(
+    overloaded{
+      [&](const leader_started& one) { state.term = one.term; },
+      [&](const message_sent& one) {
+        auto& next = state.out_next[one.target_group];
+        HOLDFAST_ASSERT(one.sequence == std::max<std::uint64_t>(next, 1),
+                        "outbox sequence has a gap");
+        next = one.sequence + 1;
+      },
+      [&](const inbound_accepted& one) {
+        auto& inbound = state.taken[one.source_group];
+        if (one.sequence <= inbound.watermark)
+          return;
+        inbound.beyond.insert(
+          std::lower_bound(inbound.beyond.begin(), inbound.beyond.end(), one.sequence),
+          one.sequence);
+        while (!inbound.beyond.empty() && inbound.beyond.front() == inbound.watermark + 1) {
+          ++inbound.watermark;
+          inbound.beyond.erase(inbound.beyond.begin());
+        }
+      },
+      [](const auto&) {},
+    },
+    f);
 }
 
 digest128 extend(const digest128& conversation, const message& next) {
-  digest128 out = digest_of({conversation.view(), to_string(next.role), next.content, next.tool_call_id});
+  digest128 out =
+    digest_of({conversation.view(), to_string(next.role), next.content, next.tool_call_id});
   for (const auto& call : next.tool_calls)
     out = digest_of({out.view(), call.id, call.name, call.arguments});
   return out;
@@ -413,7 +415,8 @@ run_summary summary_of(const agent_state& state, const open_run& run) {
   out.id = run.id;
   out.agent = state.name;
   out.version = run.version;
-  out.status = status_of(state) == agent_status::running ? run_status::running : run_status::waiting;
+  out.status =
+    status_of(state) == agent_status::running ? run_status::running : run_status::waiting;
   out.event = run.event;
   out.event_seq = run.event_seq;
   out.retry_of = run.retry_of;

@@ -28,19 +28,22 @@ status collect(const reader& from, group_id group, const agent_name& name, famil
 
 }  // namespace
 
-result<codec::forked_agent> copy_at(const reader& from, group_id group, const agent_name& name, seq_no at) {
+result<codec::forked_agent> copy_at(const reader& from, group_id group, const agent_name& name,
+                                    seq_no at) {
   const auto current = load_agent(from, group, name);
   if (!current)
     return current.error();
   if (!*current || at == 0 || at > (*current)->seq)
-    return error{errc::not_found, to_string(name) + " has no fact " + std::to_string(at) + "; its history goes to "
-                                    + std::to_string(*current ? (*current)->seq : 0)};
+    return error{errc::not_found, to_string(name) + " has no fact " + std::to_string(at) +
+                                    "; its history goes to " +
+                                    std::to_string(*current ? (*current)->seq : 0)};
   std::map<seq_no, std::pair<time_us, fact>> facts;
   for (family in : {family::journal, family::message, family::memory})
     if (auto done = collect(from, group, name, in, at, facts); !done)
       return done.error();
   if (facts.empty() || facts.begin()->first != 1)
-    return error{errc::gone, "the history of " + to_string(name) + " up to " + std::to_string(at) + " is below retention"};
+    return error{errc::gone, "the history of " + to_string(name) + " up to " + std::to_string(at) +
+                               " is below retention"};
   codec::forked_agent copy;
   copy.state.name = name;
   for (auto& [seq, one] : facts) {

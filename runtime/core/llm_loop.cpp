@@ -35,7 +35,8 @@ std::string shown(const std::string& json_text) {
 
 std::uint64_t conversation_bytes(const turn_builder& turn, const compiled_agent& spec) {
   const auto& state = turn.state();
-  return state.message_bytes - (spec.def.memory.scope == memory_scope::run ? state.run->message_bytes_base : 0);
+  return state.message_bytes -
+         (spec.def.memory.scope == memory_scope::run ? state.run->message_bytes_base : 0);
 }
 
 void ask_model(turn_builder& turn, const compiled_agent& spec) {
@@ -49,7 +50,8 @@ void say(turn_builder& turn, message_role role, std::string content) {
   append_message(turn, std::move(m));
 }
 
-void tell_model(turn_builder& turn, const std::string& call_id, const std::string& tool, std::string content) {
+void tell_model(turn_builder& turn, const std::string& call_id, const std::string& tool,
+                std::string content) {
   message m;
   m.role = message_role::tool;
   m.content = std::move(content);
@@ -63,7 +65,9 @@ void begin(turn_builder& turn, const compiled_agent& spec, const event& e) {
   if (spec.input) {
     auto input = spec.input->evaluate(event_document(e));
     if (!input) {
-      fail_run(turn, {"bad_input", "the definition's `input` failed on this event: " + input.error().context, 0, true});
+      fail_run(
+        turn, {"bad_input",
+               "the definition's `input` failed on this event: " + input.error().context, 0, true});
       return;
     }
     content = shown(*input);
@@ -84,7 +88,8 @@ bool request(turn_builder& turn, const compiled_agent& spec, const tool_call& ca
     std::string known;
     for (const auto& one : spec.tools)
       known += (known.empty() ? "" : ", ") + one.def.name;
-    refuse(turn, call, "unknown_tool", "there is no tool `" + call.name.substr(0, 64) + "`; there is: " + known);
+    refuse(turn, call, "unknown_tool",
+           "there is no tool `" + call.name.substr(0, 64) + "`; there is: " + known);
     return true;
   }
   const std::string arguments = call.arguments.empty() ? "{}" : call.arguments;
@@ -100,7 +105,8 @@ bool request(turn_builder& turn, const compiled_agent& spec, const tool_call& ca
     }
   if (const auto* other = std::get_if<agent_call>(&tool->def.target)) {
     agent_request ask;
-    ask.target = {other->type, to_text(turn.state().run->id.id) + "-" + std::to_string(turn.state().effect_next)};
+    ask.target = {other->type, to_text(turn.state().run->id.id) + "-" +
+                                 std::to_string(turn.state().effect_next)};
     ask.sent.type = "holdfast.ask";
     ask.sent.source = "holdfast:" + to_string(turn.state().name);
     ask.sent.data = dump(input);
@@ -108,12 +114,14 @@ bool request(turn_builder& turn, const compiled_agent& spec, const tool_call& ca
     ask.call_id = call.id;
     return request_agent(turn, spec, std::move(ask)) != 0;
   }
-  return request_tool(turn, spec, {call.name, effect_kind::tool, tool->def.cls, dump(input), call.id}) != 0;
+  return request_tool(turn, spec,
+                      {call.name, effect_kind::tool, tool->def.cls, dump(input), call.id}) != 0;
 }
 
 bool all_closed(const turn_builder& turn) {
   const auto& calls = turn.state().run->calls;
-  return std::all_of(calls.begin(), calls.end(), [](const pending_call& call) { return call.closed; });
+  return std::all_of(calls.begin(), calls.end(),
+                     [](const pending_call& call) { return call.closed; });
 }
 
 void finish(turn_builder& turn, const compiled_agent& spec, const std::string& text) {
@@ -122,17 +130,22 @@ void finish(turn_builder& turn, const compiled_agent& spec, const std::string& t
     return;
   }
   const auto value = json::parse(text, nullptr, false);
-  const auto valid = value.is_discarded() ? status{error{errc::schema, "the answer is not JSON"}} : spec.output->validate(text);
+  const auto valid = value.is_discarded() ? status{error{errc::schema, "the answer is not JSON"}}
+                                          : spec.output->validate(text);
   if (valid) {
     complete_run(turn, dump(value));
     return;
   }
   if (turn.state().run->output_retries >= output_retries_max) {
-    fail_run(turn, {"output_schema", "the model's answer does not fit `output.schema`: " + valid.error().context, 0, true});
+    fail_run(
+      turn, {"output_schema",
+             "the model's answer does not fit `output.schema`: " + valid.error().context, 0, true});
     return;
   }
   turn.add(output_refused{turn.state().run->id, valid.error().context});
-  say(turn, message_role::user, "Your answer does not fit the required JSON Schema. Answer again with JSON only. " + valid.error().context);
+  say(turn, message_role::user,
+      "Your answer does not fit the required JSON Schema. Answer again with JSON only. " +
+        valid.error().context);
   ask_model(turn, spec);
 }
 
@@ -152,8 +165,9 @@ void append_answer(turn_builder& turn, const model_reply& reply) {
 
 void append_result(turn_builder& turn, const closed_effect& effect) {
   tell_model(turn, effect.call_id, effect.name,
-             effect.status == outcome_status::succeeded ? shown(effect.output)
-                                                        : error_for_model(effect.error.code, effect.error.message));
+             effect.status == outcome_status::succeeded
+               ? shown(effect.output)
+               : error_for_model(effect.error.code, effect.error.message));
 }
 
 void on_answer(turn_builder& turn, const compiled_agent& spec, const trigger& t) {
@@ -195,10 +209,12 @@ void resume(turn_builder& turn, const compiled_agent& spec) {
   const auto calls = turn.state().run->calls;
   for (const auto& call : calls)
     if (!call.closed) {
-      const bool unknown = call.effect_no != 0 && find_effect(turn.state(), call.effect_no) != nullptr;
+      const bool unknown =
+        call.effect_no != 0 && find_effect(turn.state(), call.effect_no) != nullptr;
       const std::string code = unknown ? "unknown_outcome" : "not_performed";
-      const std::string why = unknown ? "this call may have been performed; its outcome is not known"
-                                      : "the run ended before this call was made";
+      const std::string why = unknown
+                                ? "this call may have been performed; its outcome is not known"
+                                : "the run ended before this call was made";
       turn.add(tool_refused{turn.state().run->steps, call.tool, call.call_id, why});
       tell_model(turn, call.call_id, call.tool, error_for_model(code, why));
     }

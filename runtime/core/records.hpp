@@ -11,7 +11,7 @@ namespace holdfast {
 class agent_records {
 public:
   virtual ~agent_records() = default;
-  virtual result<fact> fact_at(seq_no seq) const = 0;                  ///< journal only
+  virtual result<fact> fact_at(seq_no seq) const = 0;  ///< journal only
   virtual result<mailbox_entry> mailbox(std::uint64_t number) const = 0;
   virtual result<std::string> memory(seq_no seq) const = 0;
   /// Messages [first, last), in order.

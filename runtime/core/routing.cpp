@@ -16,7 +16,8 @@ bool matches_type(std::string_view pattern, std::string_view type) noexcept {
 
 namespace {
 
-constexpr std::uint64_t home_mark = 0xC000;  // away from the numbers that agents give to their own runs
+constexpr std::uint64_t home_mark =
+  0xC000;  // away from the numbers that agents give to their own runs
 
 /// The key as text: a string as it is, a number or a boolean as JSON writes it. Else the reason.
 result<std::string> key_from(const std::string& json_text) {
@@ -25,13 +26,15 @@ result<std::string> key_from(const std::string& json_text) {
     return value.get<std::string>();
   if (value.is_number() || value.is_boolean())
     return value.dump();
-  return error{errc::invalid_key, value.is_null() ? "`key` gave null" : "`key` gave something that is not a single value"};
+  return error{errc::invalid_key, value.is_null()
+                                    ? "`key` gave null"
+                                    : "`key` gave something that is not a single value"};
 }
 
 }  // namespace
 
-routing find_routes(const catalog& definitions, const event& e, const event_id& id, std::string_view verified,
-                    std::uint16_t partitions) {
+routing find_routes(const catalog& definitions, const event& e, const event_id& id,
+                    std::string_view verified, std::uint16_t partitions) {
   routing out;
   std::string document;
   for (const auto& [type, history] : definitions.agents) {
@@ -48,7 +51,8 @@ routing find_routes(const catalog& definitions, const event& e, const event_id& 
       if (trigger.where) {
         const auto answer = trigger.where->evaluate(document);
         if (!answer || !is_true(*answer)) {
-          found.reason = answer ? "`where` is not true" : "`where` failed: " + answer.error().context;
+          found.reason =
+            answer ? "`where` is not true" : "`where` failed: " + answer.error().context;
           out.routes.push_back(std::move(found));
           continue;
         }
@@ -63,7 +67,13 @@ routing find_routes(const catalog& definitions, const event& e, const event_id& 
       }
       if (!key) {
         found.reason = key.error().context;
-        out.unroutable.push_back({event_id{make_id(id.id.time(), id.id.group(), hash_of({type, {}}), id.id.owner())}, {}, {type, {}}, "no key for " + type + ": " + key.error().context, e, std::string{verified}});
+        out.unroutable.push_back(
+          {event_id{make_id(id.id.time(), id.id.group(), hash_of({type, {}}), id.id.owner())},
+           {},
+           {type, {}},
+           "no key for " + type + ": " + key.error().context,
+           e,
+           std::string{verified}});
         out.routes.push_back(std::move(found));
         continue;
       }

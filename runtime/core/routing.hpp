@@ -17,8 +17,8 @@ struct routing {
 
 /// Asks every trigger of every current definition. `fresh` names keys of triggers that have none; `runs` get their ids
 /// from the event's time and the target.
-routing find_routes(const catalog& definitions, const event& e, const event_id& id, std::string_view verified,
-                    std::uint16_t partitions);
+routing find_routes(const catalog& definitions, const event& e, const event_id& id,
+                    std::string_view verified, std::uint16_t partitions);
 
 /// The run that an event of home `id` sets off at `target`. No two events of one home have the same
 /// time, so the home's number tells runs of one target apart.

@@ -36,8 +36,10 @@ std::string event_document(const event& e) {
 namespace {
 
 failure limit(const std::string& which, const std::string& value) {
-  return {"limit_exceeded", "the run reached limits." + which + " (" + value + "); raise it in the definition and retry the run", 0,
-          true};
+  return {"limit_exceeded",
+          "the run reached limits." + which + " (" + value +
+            "); raise it in the definition and retry the run",
+          0, true};
 }
 
 bool has_step_left(turn_builder& turn, const compiled_agent& spec) {
@@ -73,15 +75,17 @@ std::uint32_t request_tool(turn_builder& turn, const compiled_agent& spec, tool_
 
 std::uint32_t request_agent(turn_builder& turn, const compiled_agent& spec, agent_request request) {
   const group_id group = group_of(request.target, turn.context().partitions);
-  const std::uint32_t no = request_tool(turn, spec, {request.tool, effect_kind::agent, effect_class::idempotent,
-                                                     request.sent.data.empty() ? "null" : request.sent.data,
-                                                     request.call_id});
+  const std::uint32_t no =
+    request_tool(turn, spec,
+                 {request.tool, effect_kind::agent, effect_class::idempotent,
+                  request.sent.data.empty() ? "null" : request.sent.data, request.call_id});
   if (no == 0)
     return 0;
   outbox_message ask;
   ask.kind = outbox_kind::event;
   ask.source = turn.state().name;
-  ask.event_ref = event_id{make_id(turn.now(), group, hash_of(request.target), hash_of(ask.source) + turn.state().seq)};
+  ask.event_ref = event_id{
+    make_id(turn.now(), group, hash_of(request.target), hash_of(ask.source) + turn.state().seq)};
   ask.run = run_id{ask.event_ref.id};
   ask.target = std::move(request.target);
   ask.event = std::move(request.sent);
@@ -96,7 +100,8 @@ void send_event(turn_builder& turn, agent_name target, event sent) {
   outbox_message message;
   message.kind = outbox_kind::event;
   message.source = turn.state().name;
-  message.event_ref = event_id{make_id(turn.now(), group, hash_of(target), hash_of(message.source) + turn.state().seq)};
+  message.event_ref = event_id{
+    make_id(turn.now(), group, hash_of(target), hash_of(message.source) + turn.state().seq)};
   message.run = run_id{message.event_ref.id};
   message.target = std::move(target);
   message.event = std::move(sent);
@@ -107,7 +112,8 @@ void send_event(turn_builder& turn, agent_name target, event sent) {
 namespace {
 
 /// The limit that a call with this reservation would pass.
-std::optional<failure> limit_passed(const turn_builder& turn, const compiled_agent& spec, const reservation& wanted) {
+std::optional<failure> limit_passed(const turn_builder& turn, const compiled_agent& spec,
+                                    const reservation& wanted) {
   const auto& limits = spec.def.limits;
   const auto& run = *turn.state().run;
   const std::uint64_t spent = run.used.input_tokens + run.used.output_tokens + run.reserved_tokens;
@@ -120,7 +126,8 @@ std::optional<failure> limit_passed(const turn_builder& turn, const compiled_age
 
 }  // namespace
 
-bool reserve(turn_builder& turn, const compiled_agent& spec, std::uint32_t effect_no, const reservation& wanted) {
+bool reserve(turn_builder& turn, const compiled_agent& spec, std::uint32_t effect_no,
+             const reservation& wanted) {
   if (auto passed = limit_passed(turn, spec, wanted)) {
     fail_run(turn, std::move(*passed));
     return false;
@@ -129,14 +136,16 @@ bool reserve(turn_builder& turn, const compiled_agent& spec, std::uint32_t effec
   return true;
 }
 
-reservation reservation_for(const turn_builder& turn, const compiled_agent& spec, const std::string& model,
-                            std::uint64_t bytes) {
+reservation reservation_for(const turn_builder& turn, const compiled_agent& spec,
+                            const std::string& model, std::uint64_t bytes) {
   const auto& def = spec.def;
-  const std::uint64_t text = std::min(bytes, def.memory.window_tokens * bytes_per_token) + def.instructions.size();
+  const std::uint64_t text =
+    std::min(bytes, def.memory.window_tokens * bytes_per_token) + def.instructions.size();
   const std::uint64_t input_tokens = text / bytes_per_token + 64;
   const call_price price = turn.context().price_of ? turn.context().price_of(model) : call_price{};
   const auto cost_of = [](std::uint64_t tokens, nano_usd per_million) {
-    return static_cast<nano_usd>((static_cast<__int128>(tokens) * per_million + 999'999) / 1'000'000);
+    return static_cast<nano_usd>((static_cast<__int128>(tokens) * per_million + 999'999) /
+                                 1'000'000);
   };
   return {input_tokens + def.output_tokens_max,
           cost_of(input_tokens, price.input) + cost_of(def.output_tokens_max, price.output)};
@@ -204,19 +213,23 @@ void clear_run(turn_builder& turn) {
     if (effect.kind == effect_kind::agent)
       cancel_child(turn, effect);
     if (effect.reserved_tokens != 0 || effect.reserved_cost != 0)
-      turn.add(budget_settled{effect.no, effect.phase == effect_phase::started ? effect.reserved_tokens : 0,
+      turn.add(budget_settled{effect.no,
+                              effect.phase == effect_phase::started ? effect.reserved_tokens : 0,
                               effect.phase == effect_phase::started ? effect.reserved_cost : 0});
-    if (effect.cls == effect_class::write && effect.phase == effect_phase::started
-        && effect.kind != effect_kind::agent)
-      turn.add(effect_unknown{effect.no, effect.attempt,
-                              {"run_ended", "the run ended while this call was open; it may have been performed",
-                               effect.no, false}});
+    if (effect.cls == effect_class::write && effect.phase == effect_phase::started &&
+        effect.kind != effect_kind::agent)
+      turn.add(effect_unknown{
+        effect.no,
+        effect.attempt,
+        {"run_ended", "the run ended while this call was open; it may have been performed",
+         effect.no, false}});
     else
       turn.add(effect_abandoned{effect.no});
   }
 }
 
-void answer_asker(turn_builder& turn, const std::optional<reply_address>& to, attempt_outcome outcome) {
+void answer_asker(turn_builder& turn, const std::optional<reply_address>& to,
+                  attempt_outcome outcome) {
   if (!to)
     return;
   outbox_message answer;
@@ -298,8 +311,10 @@ void count_handler_failure(turn_builder& turn, seq_no trigger, std::string reaso
         letter.verified = arrival->verified;
       }
     turn.add(std::move(letter));
-    fail_run(turn, {"poison_event", "the handler failed " + std::to_string(attempts)
-                                      + " times on the same event, which is now a dead letter: " + reason, 0, true});
+    fail_run(turn, {"poison_event",
+                    "the handler failed " + std::to_string(attempts) +
+                      " times on the same event, which is now a dead letter: " + reason,
+                    0, true});
     return;
   }
   const auto timers = turn.state().timers;
@@ -313,14 +328,19 @@ void count_handler_failure(turn_builder& turn, seq_no trigger, std::string reaso
 void call_behaviour(turn_builder& turn, const trigger& t) {
   const auto spec = turn.definition();
   if (!spec) {
-    fail_run(turn, {"unknown_type", "version " + std::to_string(turn.state().run->version)
-                                      + " of this agent type is not defined any more; apply it and retry the run", 0, true});
+    fail_run(turn, {"unknown_type",
+                    "version " + std::to_string(turn.state().run->version) +
+                      " of this agent type is not defined any more; apply it and retry the run",
+                    0, true});
     return;
   }
-  const behaviour* decider = turn.context().behaviour_of ? turn.context().behaviour_of(*spec) : nullptr;
+  const behaviour* decider =
+    turn.context().behaviour_of ? turn.context().behaviour_of(*spec) : nullptr;
   if (decider == nullptr) {
-    fail_run(turn, {"no_behaviour", "this binary has no native agent registered as `" + spec->def.type
-                                      + "`; start the program that registers it and retry the run", 0, true});
+    fail_run(turn, {"no_behaviour",
+                    "this binary has no native agent registered as `" + spec->def.type +
+                      "`; start the program that registers it and retry the run",
+                    0, true});
     return;
   }
   if (!decider->is_foreign()) {

@@ -31,8 +31,8 @@ struct reservation {
   nano_usd cost = 0;
 };
 /// What one call can cost at most: `bytes` of conversation, bounded by the window, and the longest answer.
-reservation reservation_for(const turn_builder& turn, const compiled_agent& spec, const std::string& model,
-                            std::uint64_t bytes);
+reservation reservation_for(const turn_builder& turn, const compiled_agent& spec,
+                            const std::string& model, std::uint64_t bytes);
 
 struct agent_request {
   agent_name target;
@@ -47,7 +47,8 @@ std::uint32_t request_agent(turn_builder& turn, const compiled_agent& spec, agen
 void send_event(turn_builder& turn, agent_name target, event sent);
 
 /// Reserves anew for another attempt of an open model call; fails the run and returns false at a limit.
-bool reserve(turn_builder& turn, const compiled_agent& spec, std::uint32_t effect_no, const reservation& wanted);
+bool reserve(turn_builder& turn, const compiled_agent& spec, std::uint32_t effect_no,
+             const reservation& wanted);
 
 /// Ends the open run. Its timers are cancelled; open effects are abandoned, started writes become unknown and wait in
 /// the reconcile inbox; an agent that asked gets its answer.

@@ -14,14 +14,17 @@ namespace holdfast {
 namespace {
 
 constexpr std::size_t timers_per_scan = 256;
-constexpr time_us refire_us = 10'000'000;  ///< a timer whose command got lost with its agent fires again
+constexpr time_us refire_us =
+  10'000'000;  ///< a timer whose command got lost with its agent fires again
 constexpr time_us sweep_us = 1'000'000;
-constexpr time_us retry_us = 2'000;   ///< a record that the log had no room for is proposed again
-constexpr time_us acks_us = 20'000;   ///< acks gather so long while other records of the partition are on their way
+constexpr time_us retry_us = 2'000;  ///< a record that the log had no room for is proposed again
+constexpr time_us acks_us =
+  20'000;  ///< acks gather so long while other records of the partition are on their way
 
 }  // namespace
 
-void shard_core::committed(std::uint64_t index, const std::vector<std::shared_ptr<const turn_record>>& records) {
+void shard_core::committed(std::uint64_t index,
+                           const std::vector<std::shared_ptr<const turn_record>>& records) {
   if (ended_)
     return;
   HOLDFAST_ASSERT(index > partition_.applied, "the log went back");
@@ -50,8 +53,9 @@ void shard_core::committed(std::uint64_t index, const std::vector<std::shared_pt
       continue;
     }
     const auto found = cells_.find(record->agent);
-    HOLDFAST_ASSERT(found != cells_.end() && found->second.in_flight && found->second.in_flight->record == record,
-                    "a committed turn that this shard did not propose");
+    HOLDFAST_ASSERT(
+      found != cells_.end() && found->second.in_flight && found->second.in_flight->record == record,
+      "a committed turn that this shard did not propose");
     auto& c = found->second;
     act_on(*record);
     tell_results(*c.in_flight);
@@ -66,7 +70,11 @@ void shard_core::committed(std::uint64_t index, const std::vector<std::shared_pt
       attempt_outcome done;
       done.status = outcome_status::succeeded;
       done.output = "null";
-      c.inbox.push_back({complete_effect{effect.run, effect.no, effect.attempt, std::move(done)}, {}, false, {}, {}});
+      c.inbox.push_back({complete_effect{effect.run, effect.no, effect.attempt, std::move(done)},
+                         {},
+                         false,
+                         {},
+                         {}});
     }
     c.verdict = agent_work::verdict::committed;
     finish_turn(found->first, c);
@@ -113,7 +121,8 @@ void shard_core::tell_results(const decided_turn& turn) {
     if (result.refused)
       told = *result.refused;
     else if (!result.decided.event.empty())
-      told = accepted_event{turn.agent, result.decided.event, result.decided.run, result.decided.merged, false};
+      told = accepted_event{turn.agent, result.decided.event, result.decided.run,
+                            result.decided.merged, false};
     if (result.inbound && result.refused && result.refused->code == errc::mailbox_full) {
       taking_.erase({result.inbound->source, result.inbound->sequence});
       host_.acknowledge(result.inbound->source, options_.group, result.inbound->sequence, false);
@@ -175,7 +184,8 @@ void shard_core::tell_end(const ended_run& end) {
 void shard_core::await_end(const run_id& run, waiter who) {
   const auto stored = load_run(records_, options_.group, run);
   if (!stored || !*stored) {  // its agent was deleted, or it is below retention
-    host_.tell(who.from, stored ? error{errc::gone, to_string(run) + " is not kept any more"} : stored.error());
+    host_.tell(who.from, stored ? error{errc::gone, to_string(run) + " is not kept any more"}
+                                : stored.error());
     return;
   }
   if ((*stored)->ended_at == 0) {

@@ -29,7 +29,8 @@ time_us shard_core::stamp() {
 }
 
 void shard_core::start() {
-  if (auto bytes = records_.get(family::meta, keys::partition_state(options_.group)); bytes && *bytes) {
+  if (auto bytes = records_.get(family::meta, keys::partition_state(options_.group));
+      bytes && *bytes) {
     auto state = codec::decode_partition_state(**bytes);
     HOLDFAST_ASSERT(state, "a partition's state does not parse");
     partition_ = std::move(*state);
@@ -59,7 +60,8 @@ void shard_core::submit(const agent_name& to, queued_command queued) {
   if (is_event && queued_events_ >= options_.queued_events_max) {
     if (queued.once)
       once_.erase(queued.once->scope);
-    host_.tell(queued.from, error{errc::overloaded, "too many events wait to be written; send again later"});
+    host_.tell(queued.from,
+               error{errc::overloaded, "too many events wait to be written; send again later"});
     return;
   }
   queued_events_ += is_event ? 1 : 0;
@@ -70,14 +72,17 @@ void shard_core::submit(const agent_name& to, queued_command queued) {
 bool shard_core::is_repeat(const digest128& scope, const digest128& body, const repeat& again) {
   if (const auto first = once_.find(scope); first != once_.end()) {
     if (!first->second.body.empty() && first->second.body != body)
-      host_.tell(again.from, error{errc::idempotency_conflict, "this Idempotency-Key was used with another body; use a new key"});
+      host_.tell(again.from,
+                 error{errc::idempotency_conflict,
+                       "this Idempotency-Key was used with another body; use a new key"});
     else
       first->second.repeats.push_back(again);
     return true;
   }
   const auto bytes = records_.get(family::idempotency, keys::idempotency(options_.group, scope));
   if (bytes && *bytes)
-    if (const auto known = codec::decode_idempotency(**bytes); known && known->expires > host_.now()) {
+    if (const auto known = codec::decode_idempotency(**bytes);
+        known && known->expires > host_.now()) {
       answer_repeat(*known, again);
       return true;
     }
@@ -87,7 +92,8 @@ bool shard_core::is_repeat(const digest128& scope, const digest128& body, const 
 
 void shard_core::answer_repeat(const idempotency_recorded& first, const repeat& again) {
   if (!first.body.empty() && first.body != again.body) {
-    host_.tell(again.from, error{errc::idempotency_conflict, "this Idempotency-Key was used with another body; use a new key"});
+    host_.tell(again.from, error{errc::idempotency_conflict,
+                                 "this Idempotency-Key was used with another body; use a new key"});
     return;
   }
   if (first.agent.empty()) {
@@ -134,7 +140,11 @@ void shard_core::pump(const agent_name& name, cell& c) {
 }
 
 void shard_core::count_crash(const agent_name& of, run_id run) {
-  enqueue(of, {holdfast::count_crash{run, "the process died while its handler was running"}, {}, false, {}, {}});
+  enqueue(of, {holdfast::count_crash{run, "the process died while its handler was running"},
+               {},
+               false,
+               {},
+               {}});
 }
 
 // ---- turns ---------------------------------------------------------------------------------------------------------
@@ -265,17 +275,20 @@ bool shard_core::decides_for(const request_ref& from) {
   return false;
 }
 
-void shard_core::route(event e, std::string verified, std::optional<idempotency> once, request_ref from) {
+void shard_core::route(event e, std::string verified, std::optional<idempotency> once,
+                       request_ref from) {
   if (!decides_for(from))
     return;
   if (once && is_repeat(once->scope, once->body, {from, once->body, false}))
     return;
   const time_us at = std::max(last_stamp_ + 1, host_.now());
-  const event_id id{make_id(at, options_.group, group_of(e.source + e.id, options_.partitions), ++event_number_)};
+  const event_id id{
+    make_id(at, options_.group, group_of(e.source + e.id, options_.partitions), ++event_number_)};
   if (e.id.empty())
     e.id = to_string(id);
   const auto definitions = host_.definitions();
-  auto found = definitions ? find_routes(*definitions, e, id, verified, options_.partitions) : routing{};
+  auto found =
+    definitions ? find_routes(*definitions, e, id, verified, options_.partitions) : routing{};
 
   auto record = std::make_shared<turn_record>();
   for (const auto& one : found.routes) {
@@ -288,7 +301,8 @@ void shard_core::route(event e, std::string verified, std::optional<idempotency>
     message.event_ref = id;
     message.run = one.run;
     message.verified = verified;
-    record->facts.push_back(message_sent{group_of(message.target, options_.partitions), 0, std::move(message)});
+    record->facts.push_back(
+      message_sent{group_of(message.target, options_.partitions), 0, std::move(message)});
   }
   for (auto& letter : found.unroutable)
     record->facts.push_back(std::move(letter));
@@ -297,9 +311,11 @@ void shard_core::route(event e, std::string verified, std::optional<idempotency>
   turn.then = routed_event{id, found.routes, false};
   if (once) {
     turn.once = once->scope;
-    record->facts.push_back(idempotency_recorded{once->scope, once->body, id, {}, {}, once->expires});
+    record->facts.push_back(
+      idempotency_recorded{once->scope, once->body, id, {}, {}, once->expires});
   }
-  record->facts.push_back(event_routed{id, std::move(e), std::move(verified), std::move(found.routes)});
+  record->facts.push_back(
+    event_routed{id, std::move(e), std::move(verified), std::move(found.routes)});
   propose_partition(std::move(record), std::move(turn));
 }
 
@@ -307,12 +323,14 @@ void shard_core::settle_dead_letter(event_id id, bool redrive, request_ref from)
   if (!decides_for(from))
     return;
   if (settling_.contains(id)) {
-    host_.tell(from, error{errc::conflict, "the dead letter " + to_string(id) + " is being settled already"});
+    host_.tell(from, error{errc::conflict,
+                           "the dead letter " + to_string(id) + " is being settled already"});
     return;
   }
   const auto bytes = records_.get(family::dead_letter, keys::by_id(options_.group, id.id));
   if (!bytes || !*bytes) {
-    host_.tell(from, error{errc::not_found, "no dead letter " + to_string(id) + "; `holdfast event dlq list` shows those there are"});
+    host_.tell(from, error{errc::not_found, "no dead letter " + to_string(id) +
+                                              "; `holdfast event dlq list` shows those there are"});
     return;
   }
   const auto stored = codec::decode_dead_letter(**bytes);
@@ -325,8 +343,10 @@ void shard_core::settle_dead_letter(event_id id, bool redrive, request_ref from)
   record->facts.push_back(dead_letter_dropped{id, redrive});
   if (redrive) {
     if (letter.agent.key.empty()) {
-      host_.tell(from, error{errc::conflict, "this event never had an agent key; correct `key` in the definition of "
-                                               + letter.agent.type + " and send the event again"});
+      host_.tell(from,
+                 error{errc::conflict,
+                       "this event never had an agent key; correct `key` in the definition of " +
+                         letter.agent.type + " and send the event again"});
       return;
     }
     outbox_message message;
@@ -335,7 +355,8 @@ void shard_core::settle_dead_letter(event_id id, bool redrive, request_ref from)
     message.event = letter.event;
     message.verified = letter.verified;
     const group_id target = group_of(letter.agent, options_.partitions);
-    message.event_ref = event_id{make_id(std::max(last_stamp_ + 1, host_.now()), target, hash_of(letter.agent), ++event_number_)};
+    message.event_ref = event_id{make_id(std::max(last_stamp_ + 1, host_.now()), target,
+                                         hash_of(letter.agent), ++event_number_)};
     message.run = run_id{message.event_ref.id};
     record->facts.push_back(message_sent{target, 0, std::move(message)});
   }
@@ -361,7 +382,8 @@ void shard_core::inbound(group_id source, std::uint64_t sequence, outbox_message
     return;
   }
   const auto taken = partition_.taken.find(source);
-  if (sequence > (taken == partition_.taken.end() ? 0 : taken->second.watermark) + options_.inbound_beyond_max) {
+  if (sequence > (taken == partition_.taken.end() ? 0 : taken->second.watermark) +
+                   options_.inbound_beyond_max) {
     host_.acknowledge(source, options_.group, sequence, false);
     return;
   }
@@ -372,7 +394,8 @@ void shard_core::inbound(group_id source, std::uint64_t sequence, outbox_message
   const agent_name to = message.target;
   switch (message.kind) {
     case outbox_kind::event:
-      queued.cmd = deliver_event{message.event_ref, message.run, std::move(message.event), std::move(message.verified),
+      queued.cmd = deliver_event{message.event_ref,           message.run,
+                                 std::move(message.event),    std::move(message.verified),
                                  std::move(message.reply_to), true};
       break;
     case outbox_kind::outcome: {
@@ -381,7 +404,8 @@ void shard_core::inbound(group_id source, std::uint64_t sequence, outbox_message
       break;
     }
     case outbox_kind::cancel:
-      queued.cmd = control{control_verb::cancel, to_string(message.source), "the agent that asked does not wait any more", message.run, false};
+      queued.cmd = control{control_verb::cancel, to_string(message.source),
+                           "the agent that asked does not wait any more", message.run, false};
       break;
     case outbox_kind::fork:
       queued.cmd = adopt_fork{message.source, message.fork_at, std::move(message.payload)};

@@ -35,9 +35,11 @@ public:
   virtual void passivate(const agent_name& who) = 0;
   virtual void start_effect(const agent_name& of, const effect_state& effect) = 0;
   virtual void stop_effect(const agent_name& of, std::uint32_t effect_no) = 0;
-  virtual void send(group_id target, group_id source, std::uint64_t sequence, const outbox_message& message) = 0;
+  virtual void send(group_id target, group_id source, std::uint64_t sequence,
+                    const outbox_message& message) = 0;
   /// To the source of an inbound message: taken, or to be sent again later.
-  virtual void acknowledge(group_id source, group_id target, std::uint64_t sequence, bool taken) = 0;
+  virtual void acknowledge(group_id source, group_id target, std::uint64_t sequence,
+                           bool taken) = 0;
   virtual void tell(const request_ref& to, answer what) = 0;
   virtual void publish(std::shared_ptr<const turn_record> record) = 0;
   /// Calls `tick` at that time; an earlier wish replaces a later one.
@@ -53,12 +55,13 @@ struct shard_options {
   std::uint16_t partitions = partitions_default;
   std::uint64_t term = 1;
   std::string node = "n1";
-  std::size_t queued_events_max = 4'096;   ///< client events in memory, of all agents
-  std::size_t waiters_max = 1'000;         ///< clients that wait for the end of one run
+  std::size_t queued_events_max = 4'096;  ///< client events in memory, of all agents
+  std::size_t waiters_max = 1'000;        ///< clients that wait for the end of one run
   std::size_t commands_per_turn_max = 64;
   std::int64_t agent_idle_us = 5'000'000;  ///< then it is passivated
   std::size_t agents_loaded_max = 20'000;
-  std::uint64_t inbound_beyond_max = 4'096;  ///< messages taken from one source beyond one that waits for room
+  std::uint64_t inbound_beyond_max =
+    4'096;  ///< messages taken from one source beyond one that waits for room
 };
 
 class shard_core {
@@ -76,7 +79,8 @@ public:
   void settle_dead_letter(event_id id, bool redrive, request_ref from);
 
   void decided(decided_turn turn);
-  void committed(std::uint64_t index, const std::vector<std::shared_ptr<const turn_record>>& records);
+  void committed(std::uint64_t index,
+                 const std::vector<std::shared_ptr<const turn_record>>& records);
 
   void inbound(group_id source, std::uint64_t sequence, outbox_message message);
   void acknowledged(group_id target, std::uint64_t sequence, bool taken);
@@ -92,8 +96,8 @@ public:
   std::size_t agents_working() const noexcept { return working_; }
   /// What it has still to tell, take, fire or write; nothing when it is at rest.
   std::size_t unfinished() const noexcept {
-    return once_.size() + taking_.size() + waiters_.size() + partition_turns_.size() + refused_.size() + acks_.size()
-           + firing_.size() + forks_.size() + settling_.size();
+    return once_.size() + taking_.size() + waiters_.size() + partition_turns_.size() +
+           refused_.size() + acks_.size() + firing_.size() + forks_.size() + settling_.size();
   }
 
 private:
@@ -127,7 +131,7 @@ private:
     std::optional<digest128> once;
     std::vector<std::pair<group_id, std::uint64_t>> acked;
     std::vector<std::pair<group_id, std::uint64_t>> sent;
-    request_ref forks;  ///< told when the target took the copy
+    request_ref forks;               ///< told when the target took the copy
     std::optional<event_id> letter;  ///< that it drops
   };
 
@@ -168,7 +172,8 @@ private:
   std::map<digest128, once_in_flight> once_;
   std::unordered_map<run_id, std::vector<waiter>> waiters_;
   std::map<const turn_record*, partition_turn> partition_turns_;
-  std::deque<std::shared_ptr<const turn_record>> refused_;  // must be proposed again: they hold outcomes
+  std::deque<std::shared_ptr<const turn_record>>
+    refused_;  // must be proposed again: they hold outcomes
   std::vector<std::pair<group_id, std::uint64_t>> acks_;
   std::map<std::pair<agent_name, std::uint64_t>, time_us> firing_;
   std::map<std::pair<group_id, std::uint64_t>, request_ref> forks_;

@@ -57,7 +57,8 @@ result<std::string> stored_records::memory(seq_no seq) const {
   return missing(name_, "memory " + std::to_string(seq));
 }
 
-result<std::vector<message>> stored_records::messages(std::uint64_t first, std::uint64_t last) const {
+result<std::vector<message>> stored_records::messages(std::uint64_t first,
+                                                      std::uint64_t last) const {
   std::vector<message> out;
   const auto range = keys::numbered_range(group_, name_, first, last);
   auto at = from_.scan(family::message, range.lower, range.upper);
@@ -72,11 +73,13 @@ result<std::vector<message>> stored_records::messages(std::uint64_t first, std::
   if (auto walked = at->state(); !walked)
     return walked.error();
   if (out.size() != last - first)
-    return missing(name_, "a message between " + std::to_string(first) + " and " + std::to_string(last));
+    return missing(name_,
+                   "a message between " + std::to_string(first) + " and " + std::to_string(last));
   return out;
 }
 
-result<std::optional<agent_state>> load_agent(const reader& from, group_id group, const agent_name& name) {
+result<std::optional<agent_state>> load_agent(const reader& from, group_id group,
+                                              const agent_name& name) {
   auto bytes = from.get(family::snapshot, keys::agent(group, name));
   if (!bytes)
     return bytes.error();

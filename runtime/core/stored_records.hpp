@@ -29,7 +29,8 @@ private:
 };
 
 /// The snapshot of an agent; nothing when it was never addressed. Errors: `corrupt`, `io_failure`.
-result<std::optional<agent_state>> load_agent(const reader& from, group_id group, const agent_name& name);
+result<std::optional<agent_state>> load_agent(const reader& from, group_id group,
+                                              const agent_name& name);
 result<std::optional<run_summary>> load_run(const reader& from, group_id group, const run_id& run);
 /// A finished run with its output or error.
 result<ended_run> load_end(const reader& from, group_id group, const run_summary& run);

@@ -4,7 +4,8 @@
 
 namespace holdfast {
 
-turn_builder::turn_builder(agent_state state, const turn_context& context, const agent_records& records)
+turn_builder::turn_builder(agent_state state, const turn_context& context,
+                           const agent_records& records)
   : state_(std::move(state)),
     context_(context),
     records_(records),
@@ -30,7 +31,8 @@ std::uint32_t started_by(const fact& f) noexcept {
 void turn_builder::note_end(const fact& f) {
   ended_run end;
   const auto is_open = [&](const run_id& run) { return state_.run && state_.run->id == run; };
-  if (const auto* completed = std::get_if<run_completed>(&f); completed && is_open(completed->run)) {
+  if (const auto* completed = std::get_if<run_completed>(&f);
+      completed && is_open(completed->run)) {
     end.summary = summary_of(state_, *state_.run);
     end.summary.status = run_status::completed;
     end.output = completed->output;
@@ -58,9 +60,11 @@ std::vector<effect_state> turn_builder::starts() const {
   for (const auto& f : facts_) {
     const std::uint32_t no = started_by(f);
     const auto* effect = no != 0 ? find_effect(state_, no) : nullptr;
-    if (effect == nullptr || effect->phase != effect_phase::started || effect->kind == effect_kind::agent)
+    if (effect == nullptr || effect->phase != effect_phase::started ||
+        effect->kind == effect_kind::agent)
       continue;
-    const bool listed = std::any_of(out.begin(), out.end(), [&](const effect_state& e) { return e.no == no; });
+    const bool listed =
+      std::any_of(out.begin(), out.end(), [&](const effect_state& e) { return e.no == no; });
     if (!listed)
       out.push_back(*effect);
   }
@@ -87,7 +91,8 @@ result<fact> turn_builder::fact_at(seq_no seq) const {
 
 result<mailbox_entry> turn_builder::mailbox(std::uint64_t number) const {
   for (std::size_t i = 0; i < facts_.size(); ++i)
-    if (const auto* received = std::get_if<event_received>(&facts_[i]); received && received->mailbox_no == number)
+    if (const auto* received = std::get_if<event_received>(&facts_[i]);
+        received && received->mailbox_no == number)
       return mailbox_entry{number, base_seq_ + i + 1, received->id, received->run, now_};
   return records_.mailbox(number);
 }
@@ -100,7 +105,8 @@ result<std::string> turn_builder::memory() const {
   return records_.memory(state_.memory_seq);
 }
 
-std::uint64_t turn_builder::set_timer(timer_kind kind, time_us due, std::string tag, std::uint32_t effect_no) {
+std::uint64_t turn_builder::set_timer(timer_kind kind, time_us due, std::string tag,
+                                      std::uint32_t effect_no) {
   const std::uint64_t id = state_.timer_next;
   add(timer_set{id, kind, due, std::move(tag), state_.run ? state_.run->id : run_id{}, effect_no});
   return id;

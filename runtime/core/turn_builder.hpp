@@ -28,10 +28,12 @@ struct turn_context {
   std::uint64_t term = 0;
   group_id group = 0;
   std::uint16_t partitions = partitions_default;
-  bool careful = false;      ///< a handler of this agent took a process down: make its trigger durable before it runs
+  bool careful =
+    false;  ///< a handler of this agent took a process down: make its trigger durable before it runs
   std::uint64_t random = 0;  ///< fresh for every turn
   std::shared_ptr<const catalog> definitions;
-  std::function<const behaviour*(const compiled_agent&)> behaviour_of;  ///< null: no such native type in this binary
+  std::function<const behaviour*(const compiled_agent&)>
+    behaviour_of;  ///< null: no such native type in this binary
   std::function<call_price(std::string_view model)> price_of;
   /// Compiles a `where` that came from native code; null: none can.
   std::function<result<std::shared_ptr<const expression>>(std::string_view program)> jq;
@@ -74,7 +76,8 @@ public:
   result<std::string> memory() const;  ///< `{}` when there is none
 
   /// Sets a durable timer and returns its id.
-  std::uint64_t set_timer(timer_kind kind, time_us due, std::string tag, std::uint32_t effect_no = 0);
+  std::uint64_t set_timer(timer_kind kind, time_us due, std::string tag,
+                          std::uint32_t effect_no = 0);
 
   /// The definition that the open run is pinned to; null when it is not there any more.
   std::shared_ptr<const compiled_agent> definition() const;

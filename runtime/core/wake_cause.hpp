@@ -29,10 +29,10 @@ std::string_view to_string(wake_kind kind) noexcept;
 struct wake_cause {
   wake_kind kind = wake_kind::mailbox;
   time_us since = 0;
-  time_us until = 0;       ///< when it ends by itself; 0: it does not
-  std::string detail;      ///< a sentence; never a payload
-  std::string command;     ///< what unblocks it on the command line
-  std::string method;      ///< the same over HTTP
+  time_us until = 0;    ///< when it ends by itself; 0: it does not
+  std::string detail;   ///< a sentence; never a payload
+  std::string command;  ///< what unblocks it on the command line
+  std::string method;   ///< the same over HTTP
   std::string path;
 };
 

@@ -21,9 +21,12 @@ constexpr std::size_t egress_max = 64;
 
 template <class E, std::size_t N>
 using names_of = std::array<std::pair<std::string_view, E>, N>;
-constexpr names_of<behaviour_kind, 2> behaviours{{{"llm", behaviour_kind::llm}, {"native", behaviour_kind::native}}};
-constexpr names_of<busy_policy, 2> busy_policies{{{"queue", busy_policy::queue}, {"reject", busy_policy::reject}}};
-constexpr names_of<memory_scope, 2> scopes{{{"agent", memory_scope::agent}, {"run", memory_scope::run}}};
+constexpr names_of<behaviour_kind, 2> behaviours{
+  {{"llm", behaviour_kind::llm}, {"native", behaviour_kind::native}}};
+constexpr names_of<busy_policy, 2> busy_policies{
+  {{"queue", busy_policy::queue}, {"reject", busy_policy::reject}}};
+constexpr names_of<memory_scope, 2> scopes{
+  {{"agent", memory_scope::agent}, {"run", memory_scope::run}}};
 constexpr names_of<compaction, 1> compactions{{{"truncate", compaction::truncate}}};
 constexpr names_of<int, 1> at_limits{{{"fail", 0}}};
 constexpr std::array<std::string_view, 1> behaviours_later{"remote"};
@@ -35,7 +38,8 @@ void read_model(map_reader& in, agent_definition& out) {
   in.texts("use", out.models, models_max);
   for (const auto& name : out.models)
     if (name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") != std::string::npos)
-      in.problem(in.node().find("use")->value, "/use", "`use`: `" + name + "` is not the name of a model in the node's configuration");
+      in.problem(in.node().find("use")->value, "/use",
+                 "`use`: `" + name + "` is not the name of a model in the node's configuration");
   if (double temperature = 0; in.real("temperature", temperature, 0, 2))
     out.temperature = temperature;
   in.number("max_output_tokens", out.output_tokens_max, 1, 10'000'000);
@@ -45,13 +49,14 @@ bool is_event_type(std::string_view type) noexcept {
   if (type.ends_with(".*"))
     type.remove_suffix(2);
   const auto fits = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view{"._:/-+"}.find(c) != std::string_view::npos;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view{"._:/-+"}.find(c) != std::string_view::npos;
   };
   return !type.empty() && type.size() <= 255 && std::all_of(type.begin(), type.end(), fits);
 }
 
-json read_trigger(const document_node& node, const std::string& pointer, map_reader& parent, const compilers& with,
-                  std::vector<trigger_definition>& out) {
+json read_trigger(const document_node& node, const std::string& pointer, map_reader& parent,
+                  const compilers& with, std::vector<trigger_definition>& out) {
   map_reader in{node, pointer, parent.problems()};
   const bool later = in.not_available("schedule") | in.not_available("alert");
   trigger_definition trigger;
@@ -59,7 +64,8 @@ json read_trigger(const document_node& node, const std::string& pointer, map_rea
     if (!in.has("event") && !later && node.is_map())
       in.missing("event", "an event's type, or `prefix.*`");
   } else if (!is_event_type(trigger.event)) {
-    in.problem(in.node().find("event")->value, "/event", "`event`: expected an event's type, or `prefix.*`");
+    in.problem(in.node().find("event")->value, "/event",
+               "`event`: expected an event's type, or `prefix.*`");
   }
   read_jq(in, "where", trigger.where, with);
   read_jq(in, "key", trigger.key, with);
@@ -89,26 +95,36 @@ void read_memory(map_reader& in, agent_definition& out) {
 void read_egress(map_reader& in, agent_definition& out) {
   in.texts("allow", out.egress_allow, egress_max);
   for (const auto& entry : out.egress_allow)
-    if (entry.size() > 255 || entry.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-_/[]*") != std::string::npos)
-      in.problem(in.node().find("allow")->value, "/allow", "`allow`: `" + entry.substr(0, 80) + "` is not an address, host:port or network like 10.0.0.0/8");
+    if (entry.size() > 255 ||
+        entry.find_first_not_of(
+          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-_/[]*") !=
+          std::string::npos)
+      in.problem(in.node().find("allow")->value, "/allow",
+                 "`allow`: `" + entry.substr(0, 80) +
+                   "` is not an address, host:port or network like 10.0.0.0/8");
 }
 
 void check_type(map_reader& in, const agent_definition& out) {
   if (!in.has("type"))
     in.missing("type", "the agent's type: lower-case letters, digits and -");
   else if (!out.type.empty() && !is_valid_type(out.type))
-    in.problem(in.node().find("type")->value, "/type", "`type`: expected a lower-case letter, then up to 62 lower-case letters, digits and -");
+    in.problem(
+      in.node().find("type")->value, "/type",
+      "`type`: expected a lower-case letter, then up to 62 lower-case letters, digits and -");
 }
 
 /// What depends on more than one key.
 void check_whole(map_reader& in, const agent_definition& out) {
   check_type(in, out);
   const auto* model = in.node().find("model");
-  const bool has_use = model != nullptr && model->value.is_map() && model->value.find("use") != nullptr;
+  const bool has_use =
+    model != nullptr && model->value.is_map() && model->value.find("use") != nullptr;
   const auto* behaviour = in.node().find("behaviour");
-  const bool is_llm = behaviour == nullptr || behaviour->value.text == "llm";  // another word is a problem of its own
+  const bool is_llm =
+    behaviour == nullptr || behaviour->value.text == "llm";  // another word is a problem of its own
   if (is_llm && !has_use)
-    in.missing("model", "an LLM agent needs model: { use: [NAME] }, a model of the node's configuration");
+    in.missing("model",
+               "an LLM agent needs model: { use: [NAME] }, a model of the node's configuration");
 }
 
 }  // namespace

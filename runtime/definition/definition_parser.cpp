@@ -29,18 +29,21 @@ bool check_kind(map_reader& in, const document_entry* kind) {
   }
   const std::string_view name = kind->value.text;
   if (name == "policy") {
-    in.problem(kind->value, "/kind", "`kind`: `policy` is not available in this release", errc::not_available);
+    in.problem(kind->value, "/kind", "`kind`: `policy` is not available in this release",
+               errc::not_available);
     return false;
   }
   if (std::find(kinds.begin(), kinds.end(), name) == kinds.end()) {
-    in.problem(kind->value, "/kind", "`kind`: expected " + list_of(kinds, "or") + ", not `" + std::string{name.substr(0, 80)} + "`" +
-                                       did_you_mean(name, kinds));
+    in.problem(kind->value, "/kind",
+               "`kind`: expected " + list_of(kinds, "or") + ", not `" +
+                 std::string{name.substr(0, 80)} + "`" + did_you_mean(name, kinds));
     return false;
   }
   return true;
 }
 
-parsed_definition read_document(const document_node& node, const compilers& with, std::vector<document_problem>& problems) {
+parsed_definition read_document(const document_node& node, const compilers& with,
+                                std::vector<document_problem>& problems) {
   parsed_definition out;
   out.line = node.line;
   map_reader in{node, "", problems};
@@ -62,14 +65,17 @@ parsed_definition read_document(const document_node& node, const compilers& with
 }
 
 definition_problem with_file(document_problem problem, std::string_view file) {
-  return {std::string{file}, problem.line, problem.column, std::move(problem.pointer), problem.code, one_line(std::move(problem.message))};
+  return {std::string{file},          problem.line, problem.column,
+          std::move(problem.pointer), problem.code, one_line(std::move(problem.message))};
 }
 
-void check_names(const std::vector<parsed_definition>& items, std::vector<document_problem>& problems) {
+void check_names(const std::vector<parsed_definition>& items,
+                 std::vector<document_problem>& problems) {
   std::set<std::pair<std::string, std::string>> seen;
   for (const auto& item : items)
     if (!item.name.empty() && !seen.emplace(item.kind, item.name).second)
-      problems.push_back({item.line, 1, "", errc::schema, item.kind + " `" + item.name + "` is here for the second time"});
+      problems.push_back({item.line, 1, "", errc::schema,
+                          item.kind + " `" + item.name + "` is here for the second time"});
 }
 
 }  // namespace
@@ -81,7 +87,8 @@ bool read_jq(map_reader& in, std::string_view key, std::string& out, const compi
     return true;
   auto compiled = with.jq(out);
   if (!compiled)
-    in.problem(in.node().find(key)->value, pointer_step(key), "`" + std::string{key} + "`: " + compiled.error().context);
+    in.problem(in.node().find(key)->value, pointer_step(key),
+               "`" + std::string{key} + "`: " + compiled.error().context);
   return static_cast<bool>(compiled);
 }
 
@@ -91,7 +98,8 @@ bool read_schema(map_reader& in, std::string_view key, std::string& out, const c
     return false;
   auto schema = to_json(entry->value);
   if (!schema.is_object() && !schema.is_boolean()) {
-    in.problem(entry->value, pointer_step(key), "`" + std::string{key} + "`: expected a JSON Schema, a map");
+    in.problem(entry->value, pointer_step(key),
+               "`" + std::string{key} + "`: expected a JSON Schema, a map");
     return false;
   }
   out = schema.dump();
@@ -117,7 +125,8 @@ std::string to_string(const definition_problem& problem) {
   return (out.empty() ? out : out + ": ") + problem.message;
 }
 
-parsed_definitions parse_definitions(std::string_view text, std::string_view file_name, const compilers& with) {
+parsed_definitions parse_definitions(std::string_view text, std::string_view file_name,
+                                     const compilers& with) {
   parsed_definitions out;
   auto parsed = parse_documents(text);
   auto& problems = parsed.problems;
@@ -151,7 +160,8 @@ error to_error(const std::vector<definition_problem>& problems) {
 result<definition> definition_from_json(std::string_view kind, std::string_view canonical_json) {
   auto parsed = parse_definitions(canonical_json, "", compilers{});
   if (!parsed)
-    return error{errc::corrupt, "a stored definition cannot be read: " + to_error(parsed.problems).context};
+    return error{errc::corrupt,
+                 "a stored definition cannot be read: " + to_error(parsed.problems).context};
   if (parsed.items.size() != 1 || parsed.items.front().kind != kind)
     return error{errc::corrupt, "a stored definition is not of kind " + std::string{kind}};
   return std::move(parsed.items.front().definition);

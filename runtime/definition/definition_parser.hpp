@@ -15,9 +15,9 @@ namespace holdfast {
 /// One thing wrong with one file, ready for a user.
 struct definition_problem {
   std::string file;
-  std::size_t line = 0;    ///< from 1; 0: not known (canonical JSON)
-  std::size_t column = 0;  ///< from 1
-  std::string pointer;     ///< RFC 6901, into the document: `/tools/1/http/url`
+  std::size_t line = 0;      ///< from 1; 0: not known (canonical JSON)
+  std::size_t column = 0;    ///< from 1
+  std::string pointer;       ///< RFC 6901, into the document: `/tools/1/http/url`
   errc code = errc::schema;  ///< schema, not_available, malformed, too_deep, too_large
   std::string message;
   bool operator==(const definition_problem&) const = default;
@@ -27,8 +27,8 @@ struct definition_problem {
 std::string to_string(const definition_problem& problem);
 
 struct parsed_definition {
-  std::string kind;  ///< `agent`, `hook`
-  std::string name;  ///< the agent's type, the hook's source
+  std::string kind;                 ///< `agent`, `hook`
+  std::string name;                 ///< the agent's type, the hook's source
   holdfast::definition definition;  ///< version 0
   /// What is stored and compared: JSON of what was written (with `kind`), keys sorted, spellings unified, no defaults.
   std::string canonical_json;

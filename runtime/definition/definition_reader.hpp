@@ -18,7 +18,8 @@ agent_definition read_agent(map_reader& in, const compilers& with);
 hook_definition read_hook(map_reader& in, const compilers& with);
 
 /// One item of `tools`. `names` are those of the tools before it.
-tool_definition read_tool(map_reader& in, const compilers& with, std::set<std::string, std::less<>>& names);
+tool_definition read_tool(map_reader& in, const compilers& with,
+                          std::set<std::string, std::less<>>& names);
 
 /// A jq program under `key`.
 bool read_jq(map_reader& in, std::string_view key, std::string& out, const compilers& with);
@@ -34,9 +35,10 @@ void read_list(map_reader& in, std::string_view key, std::size_t most, Read read
     return;
   if (!entry->value.is_list() || entry->value.items.size() > most)
     return in.problem(entry->value, pointer_step(key),
-                      entry->value.is_list() ? "`" + std::string{key} + "`: more than " + std::to_string(most)
-                                             : "`" + std::string{key} + "`: expected a list, not " +
-                                                 std::string{kind_name(entry->value)});
+                      entry->value.is_list()
+                        ? "`" + std::string{key} + "`: more than " + std::to_string(most)
+                        : "`" + std::string{key} + "`: expected a list, not " +
+                            std::string{kind_name(entry->value)});
   auto written = nlohmann::json::array();
   for (std::size_t i = 0; i < entry->value.items.size(); ++i)
     written.push_back(read(entry->value.items[i], in.pointer_of(key) + "/" + std::to_string(i)));

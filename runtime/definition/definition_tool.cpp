@@ -20,28 +20,39 @@ constexpr std::int64_t timeout_ms_max = 3'600'000;
 constexpr std::int64_t backoff_ms_max = 24LL * 3'600'000;
 
 constexpr std::array<std::pair<std::string_view, std::string_view>, 6> methods{
-  {{"GET", "GET"}, {"HEAD", "HEAD"}, {"POST", "POST"}, {"PUT", "PUT"}, {"PATCH", "PATCH"}, {"DELETE", "DELETE"}}};
+  {{"GET", "GET"},
+   {"HEAD", "HEAD"},
+   {"POST", "POST"},
+   {"PUT", "PUT"},
+   {"PATCH", "PATCH"},
+   {"DELETE", "DELETE"}}};
 constexpr std::array<std::pair<std::string_view, effect_class>, 3> classes{
-  {{"read", effect_class::read}, {"idempotent", effect_class::idempotent}, {"write", effect_class::write}}};
-constexpr std::array<std::string_view, 8> own_headers{"host", "content-length", "transfer-encoding", "connection",
-                                                      "idempotency-key", "te", "upgrade", "expect"};
+  {{"read", effect_class::read},
+   {"idempotent", effect_class::idempotent},
+   {"write", effect_class::write}}};
+constexpr std::array<std::string_view, 8> own_headers{
+  "host",    "content-length", "transfer-encoding", "connection", "idempotency-key", "te",
+  "upgrade", "expect"};
 
 std::string lower(std::string_view text) {
   std::string out{text};
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return out;
 }
 
 bool is_header_name(std::string_view name) noexcept {
   constexpr std::string_view marks = "!#$%&'*+-.^_`|~";
   return !name.empty() && name.size() <= 128 && std::all_of(name.begin(), name.end(), [&](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || marks.find(c) != std::string_view::npos;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           marks.find(c) != std::string_view::npos;
   });
 }
 
 bool is_tool_name(std::string_view name) noexcept {
   return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
   });
 }
 
@@ -57,7 +68,9 @@ std::string header_problem(const document_entry& header) {
   const auto& value = header.value.text;
   if (value.size() > map_reader::text_bytes_max)
     return "too long";
-  if (std::any_of(value.begin(), value.end(), [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; }))
+  if (std::any_of(value.begin(), value.end(), [](char c) {
+        return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
+      }))
     return "a line break or another control character in the value";
   if (auto secrets = secret_references(value); !secrets)
     return secrets.error().context;
@@ -69,7 +82,9 @@ void read_headers(map_reader& in, http_call& out) {
   if (entry == nullptr)
     return;
   if (!entry->value.is_map() || entry->value.entries.size() > headers_max)
-    return in.problem(entry->value, "/headers", "`headers`: expected a map of at most " + std::to_string(headers_max) + " names and values");
+    return in.problem(
+      entry->value, "/headers",
+      "`headers`: expected a map of at most " + std::to_string(headers_max) + " names and values");
   std::set<std::string> names;
   auto written = json::object();
   for (const auto& header : entry->value.entries) {
@@ -89,11 +104,14 @@ void read_headers(map_reader& in, http_call& out) {
 }
 
 /// The placeholders of a URL must be inputs.
-void check_inputs(map_reader& in, const std::vector<std::string>& names, const std::string& input_schema) {
+void check_inputs(map_reader& in, const std::vector<std::string>& names,
+                  const std::string& input_schema) {
   const auto schema = json::parse(input_schema, nullptr, false);
   for (const auto& name : names)
-    if (!schema.is_object() || !schema.contains("properties") || !schema["properties"].is_object() || !schema["properties"].contains(name))
-      in.problem(in.node().find("url")->value, "/url", "`url`: `{" + name + "}` is not one of the properties of `input`");
+    if (!schema.is_object() || !schema.contains("properties") ||
+        !schema["properties"].is_object() || !schema["properties"].contains(name))
+      in.problem(in.node().find("url")->value, "/url",
+                 "`url`: `{" + name + "}` is not one of the properties of `input`");
 }
 
 http_call read_http(map_reader& in, const compilers& with, const std::string& input_schema) {
@@ -136,7 +154,8 @@ void read_approve(map_reader& in) {
   if (entry->value.is_scalar() && entry->value.text == "never")
     in.written()["approve"] = "never";
   else
-    in.problem(entry->value, "/approve", "`approve` is not available in this release, but for `never`", errc::not_available);
+    in.problem(entry->value, "/approve",
+               "`approve` is not available in this release, but for `never`", errc::not_available);
 }
 
 void read_name(map_reader& in, tool_definition& out, std::set<std::string, std::less<>>& names) {
@@ -156,30 +175,35 @@ void read_input(map_reader& in, tool_definition& out, const compilers& with) {
     return;
   const auto schema = json::parse(out.input_schema, nullptr, false);
   if (schema.is_object() && schema.contains("type") && schema["type"] != "object")
-    in.problem(in.node().find("input")->value, "/input", "`input`: the input of a tool is an object; write type: object");
+    in.problem(in.node().find("input")->value, "/input",
+               "`input`: the input of a tool is an object; write type: object");
 }
 
-void read_http_tool(map_reader& in, tool_definition& out, const compilers& with, std::set<std::string, std::less<>>& names) {
+void read_http_tool(map_reader& in, tool_definition& out, const compilers& with,
+                    std::set<std::string, std::less<>>& names) {
   read_name(in, out, names);
   in.text("description", out.description);
   read_input(in, out, with);
   http_call call;
   read_map(in, "http", [&](map_reader& below) { call = read_http(below, with, out.input_schema); });
-  out.cls = call.method == "GET" || call.method == "HEAD" ? effect_class::read : effect_class::write;
+  out.cls =
+    call.method == "GET" || call.method == "HEAD" ? effect_class::read : effect_class::write;
   out.target = std::move(call);
   in.choice("effect", out.cls, classes);
   read_map(in, "retry", [&](map_reader& below) { read_retry(below, out.retry); });
 }
 
 /// Sent again with the same key it is the same event, so that a crash in between never makes a second run.
-void read_agent_tool(map_reader& in, tool_definition& out, const compilers& with, std::set<std::string, std::less<>>& names) {
+void read_agent_tool(map_reader& in, tool_definition& out, const compilers& with,
+                     std::set<std::string, std::less<>>& names) {
   out.cls = effect_class::idempotent;
   read_map(in, "agent", [&](map_reader& below) {
     agent_call call;
     if (!below.text("type", call.type) && !below.has("type"))
       below.missing("type", "the agent's type");
     else if (below.has("type") && !is_valid_type(call.type))
-      below.problem(below.node().find("type")->value, "/type", "`type`: expected lower-case letters, digits and -");
+      below.problem(below.node().find("type")->value, "/type",
+                    "`type`: expected lower-case letters, digits and -");
     read_name(below, out, names);
     below.text("description", out.description);
     read_input(below, out, with);
@@ -189,7 +213,8 @@ void read_agent_tool(map_reader& in, tool_definition& out, const compilers& with
 
 }  // namespace
 
-tool_definition read_tool(map_reader& in, const compilers& with, std::set<std::string, std::less<>>& names) {
+tool_definition read_tool(map_reader& in, const compilers& with,
+                          std::set<std::string, std::less<>>& names) {
   tool_definition out;
   if (!in.node().is_map() || in.node().entries.empty())
     return out;

@@ -44,12 +44,15 @@ public:
     const auto text = target.asString();
     const bool found = pattern_.found_in(text);
     if (!found && results != nullptr)
-      results->pushError(where, pattern_.is_too_long(text) ? "too long for its pattern" : "does not match its pattern");
+      results->pushError(where, pattern_.is_too_long(text) ? "too long for its pattern"
+                                                           : "does not match its pattern");
     return found;
   }
 
 private:
-  Constraint* cloneInto(void* place) const override { return new (place) pattern_constraint(*this); }
+  Constraint* cloneInto(void* place) const override {
+    return new (place) pattern_constraint(*this);
+  }
   std::size_t sizeOf() const override { return sizeof(pattern_constraint); }
   text_pattern pattern_;
 };
@@ -88,11 +91,12 @@ private:
   static void append_text(std::string& out, const valijson::adapters::Adapter& value) {
     if (value.isObject()) {
       out += '{';
-      value.applyToObject([&out](const std::string& name, const valijson::adapters::Adapter& member) {
-        out += json(name).dump(-1, ' ', false, json::error_handler_t::replace) + ':';
-        append_text(out, member);
-        return out += ',', true;
-      });
+      value.applyToObject(
+        [&out](const std::string& name, const valijson::adapters::Adapter& member) {
+          out += json(name).dump(-1, ' ', false, json::error_handler_t::replace) + ':';
+          append_text(out, member);
+          return out += ',', true;
+        });
       out += '}';
     } else if (value.isArray()) {
       out += '[';
@@ -141,7 +145,8 @@ std::size_t values_in(const json& value) {
 class valijson_validator final : public json_validator {
 public:
   /// May throw what valijson throws.
-  valijson_validator(json source, const checked_schema& checked) : source_(std::move(source)), parts_(checked.parts) {
+  valijson_validator(json source, const checked_schema& checked)
+    : source_(std::move(source)), parts_(checked.parts) {
     valijson::SchemaParser parser{valijson::SchemaParser::kDraft7};
     parser.addConstraintBuilder(pattern_keyword, new pattern_builder);  // the parser owns them
     parser.addConstraintBuilder(unique_keyword, new unique_builder);
@@ -152,7 +157,8 @@ public:
     if (text.size() > json_schema_limits::document_bytes_max)
       return error{errc::too_large, "the document is larger than 1MiB"};
     if (json_depth(text) > json_schema_limits::document_depth_max)
-      return error{errc::too_deep, "nested deeper than " + std::to_string(json_schema_limits::document_depth_max)};
+      return error{errc::too_deep,
+                   "nested deeper than " + std::to_string(json_schema_limits::document_depth_max)};
     const auto document = json::parse(text, nullptr, false);
     if (document.is_discarded())
       return error{errc::malformed, "not JSON"};
@@ -175,7 +181,8 @@ private:
       if (is_echo(problem.description))
         continue;
       const auto pointer = pointer_of(problem.context);
-      auto line = (pointer.empty() ? "/" : pointer) + ": " + improved(problem.description, pointer, document);
+      auto line =
+        (pointer.empty() ? "/" : pointer) + ": " + improved(problem.description, pointer, document);
       if (std::find(lines.begin(), lines.end(), line) == lines.end())
         lines.push_back(std::move(line));
     }
@@ -187,7 +194,8 @@ private:
 
   /// What valijson adds on the way up from the place that is wrong.
   static bool is_echo(std::string_view description) noexcept {
-    return description.starts_with("Failed to validate against schema associated with property name") ||
+    return description.starts_with(
+             "Failed to validate against schema associated with property name") ||
            description.starts_with("Failed to validate item #") ||
            description.starts_with("Failed to validate against child schema #");
   }
@@ -207,11 +215,14 @@ private:
   }
 
   /// Says what was expected, where valijson only says that something else was.
-  std::string improved(std::string description, const std::string& pointer, const json& document) const {
+  std::string improved(std::string description, const std::string& pointer,
+                       const json& document) const {
     const auto* schema = subschema_at(pointer);
-    if (description.find("'type' constraint") != std::string::npos && schema != nullptr && schema->contains("type"))
+    if (description.find("'type' constraint") != std::string::npos && schema != nullptr &&
+        schema->contains("type"))
       return "expected " + names(schema->at("type")) + ", not " + kind_at(document, pointer);
-    if (description.find("enum values") != std::string::npos && schema != nullptr && schema->contains("enum"))
+    if (description.find("enum values") != std::string::npos && schema != nullptr &&
+        schema->contains("enum"))
       return "expected one of " + shortened(schema->at("enum").dump());
     return shortened(std::move(description));
   }
@@ -289,7 +300,8 @@ result<std::shared_ptr<const json_validator>> compile_json_schema(std::string_vi
   if (!checked)
     return checked.error();
   try {
-    return std::shared_ptr<const json_validator>{std::make_shared<valijson_validator>(std::move(source), *checked)};
+    return std::shared_ptr<const json_validator>{
+      std::make_shared<valijson_validator>(std::move(source), *checked)};
   } catch (const std::exception& e) {
     return error{errc::schema, std::string{"/: "} + e.what()};
   }

@@ -13,11 +13,13 @@ namespace holdfast {
 struct json_schema_limits {
   static constexpr std::size_t schema_bytes_max = 64 * 1024;
   static constexpr std::size_t schema_depth_max = 48;
-  static constexpr std::size_t schema_parts_max = 10'000;  ///< subschemas, each `$ref` counted with what it refers to
+  static constexpr std::size_t schema_parts_max =
+    10'000;  ///< subschemas, each `$ref` counted with what it refers to
   static constexpr std::size_t document_bytes_max = 1024 * 1024;
   static constexpr std::size_t document_depth_max = 128;
-  static constexpr std::size_t work_max = 10'000'000;  ///< values of the document × parts of the schema
-  static constexpr std::size_t problems_max = 16;      ///< listed per document
+  static constexpr std::size_t work_max =
+    10'000'000;  ///< values of the document × parts of the schema
+  static constexpr std::size_t problems_max = 16;  ///< listed per document
 };
 
 /// Checks and compiles `schema` (JSON text). Nothing is ever fetched: a `$ref` that does not begin with `#/` is refused,

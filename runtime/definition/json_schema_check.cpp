@@ -17,17 +17,17 @@ namespace {
 using nlohmann::json;
 
 enum class shape {
-  schema,         ///< a schema
-  schemas,        ///< an array of schemas
-  schema_map,     ///< an object of schemas
-  schema_or_list, ///< `items`
-  dependencies,   ///< an object of schemas or arrays of names
+  schema,          ///< a schema
+  schemas,         ///< an array of schemas
+  schema_map,      ///< an object of schemas
+  schema_or_list,  ///< `items`
+  dependencies,    ///< an object of schemas or arrays of names
   ref,
   type,
   pattern,
-  values,   ///< `enum`
-  names,    ///< `required`
-  count,    ///< not negative
+  values,  ///< `enum`
+  names,   ///< `required`
+  count,   ///< not negative
   number,
   positive,
   truth,
@@ -91,8 +91,8 @@ constexpr auto keywords = std::to_array<keyword>({
   {"writeOnly", shape::annotation},
 });
 
-constexpr auto type_names =
-  std::to_array<std::string_view>({"array", "boolean", "integer", "null", "number", "object", "string"});
+constexpr auto type_names = std::to_array<std::string_view>(
+  {"array", "boolean", "integer", "null", "number", "object", "string"});
 
 struct hint {
   std::string_view name;
@@ -143,14 +143,16 @@ private:
     if (node.is_boolean())
       return node;
     if (!node.is_object() || depth > json_schema_limits::schema_depth_max) {
-      problem(pointer, node.is_object() ? "nested too deep" : "expected a schema: an object, true or false");
+      problem(pointer,
+              node.is_object() ? "nested too deep" : "expected a schema: an object, true or false");
       return true;
     }
     if (node.contains("$ref"))
       check_alone(node, pointer);
     json out = json::object();
     for (const auto& [name, value] : node.items()) {
-      const auto* known = std::find_if(keywords.begin(), keywords.end(), [&n = name](const auto& k) { return k.name == n; });
+      const auto* known = std::find_if(keywords.begin(), keywords.end(),
+                                       [&n = name](const auto& k) { return k.name == n; });
       if (known == keywords.end())
         unknown(name, pointer);
       else
@@ -174,15 +176,17 @@ private:
   /// Draft 7 ignores what stands beside `$ref`; a check that silently does not happen is worse than a refusal.
   void check_alone(const json& node, const std::string& pointer) {
     for (const auto& [name, value] : node.items()) {
-      const auto* known = std::find_if(keywords.begin(), keywords.end(), [&n = name](const auto& k) { return k.name == n; });
-      const bool harmless = known == keywords.end() || known->is == shape::annotation || known->is == shape::ref ||
-                            name == "definitions" || name == "$defs";
+      const auto* known = std::find_if(keywords.begin(), keywords.end(),
+                                       [&n = name](const auto& k) { return k.name == n; });
+      const bool harmless = known == keywords.end() || known->is == shape::annotation ||
+                            known->is == shape::ref || name == "definitions" || name == "$defs";
       if (!harmless)
         problem(pointer, "`" + name + "` beside `$ref` would be ignored; put both into `allOf`");
     }
   }
 
-  void keyword_value(const keyword& known, const json& value, const std::string& at, std::size_t depth, json& out) {
+  void keyword_value(const keyword& known, const json& value, const std::string& at,
+                     std::size_t depth, json& out) {
     const std::string name{known.name};
     switch (known.is) {
       case shape::annotation:
@@ -239,7 +243,8 @@ private:
         expect(is_names(value), "a list of names");
         return;
       case shape::count:
-        expect(value.is_number_unsigned() && value.get<std::uint64_t>() < (1ULL << 31U), "a number that is not negative");
+        expect(value.is_number_unsigned() && value.get<std::uint64_t>() < (1ULL << 31U),
+               "a number that is not negative");
         return;
       case shape::number:
         expect(value.is_number(), value.is_boolean() ? "a number (draft 4 took true)" : "a number");
@@ -253,15 +258,18 @@ private:
   }
 
   static bool is_names(const json& value) {
-    return value.is_array() && std::all_of(value.begin(), value.end(), [](const json& n) { return n.is_string(); });
+    return value.is_array() &&
+           std::all_of(value.begin(), value.end(), [](const json& n) { return n.is_string(); });
   }
 
   void check_type(const json& value, const std::string& at) {
     const auto one = [&](const json& name) {
-      const bool known = name.is_string() && std::find(type_names.begin(), type_names.end(),
-                                                       name.get_ref<const std::string&>()) != type_names.end();
+      const bool known =
+        name.is_string() && std::find(type_names.begin(), type_names.end(),
+                                      name.get_ref<const std::string&>()) != type_names.end();
       if (!known)
-        problem(at, (name.is_string() ? "`" + name.get<std::string>() + "` is not a type" : "expected a type") +
+        problem(at, (name.is_string() ? "`" + name.get<std::string>() + "` is not a type"
+                                      : "expected a type") +
                       "; there are " + list_of(type_names, "and"));
     };
     if (!value.is_array())
@@ -296,9 +304,11 @@ private:
       return problem(at, "expected text");
     const auto text = value.get<std::string>();
     if (text == "#")
-      return problem(at, "a schema that contains itself is not available: checking could take exponential time");
+      return problem(
+        at, "a schema that contains itself is not available: checking could take exponential time");
     if (!text.starts_with("#/"))
-      return problem(at, "only references inside this schema, like #/definitions/name, are followed");
+      return problem(at,
+                     "only references inside this schema, like #/definitions/name, are followed");
     const auto* found = target(value);
     if (found == nullptr)
       return problem(at, "`" + text + "` leads nowhere");
@@ -343,7 +353,9 @@ private:
       return 1;
     if (const auto known = parts_.find(&node); known != parts_.end()) {
       if (known->second == in_progress)
-        problem(pointer, "a schema that contains itself is not available: checking could take exponential time");
+        problem(
+          pointer,
+          "a schema that contains itself is not available: checking could take exponential time");
       return known->second == in_progress ? 1 : known->second;
     }
     parts_[&node] = in_progress;
@@ -352,11 +364,13 @@ private:
       if (problems_.empty())
         parts += parts_of(sub, pointer);
       if (parts > json_schema_limits::schema_parts_max && problems_.empty())
-        problem(pointer, "the schema has more than " + std::to_string(json_schema_limits::schema_parts_max) +
+        problem(pointer, "the schema has more than " +
+                           std::to_string(json_schema_limits::schema_parts_max) +
                            " parts, references followed");
     };
     for (const auto& k : keywords)
-      if (const auto found = node.find(k.name); found != node.end() && k.name != "definitions" && k.name != "$defs")
+      if (const auto found = node.find(k.name);
+          found != node.end() && k.name != "definitions" && k.name != "$defs")
         each_schema(k.is, *found, add);
     parts_[&node] = parts;
     return parts;

@@ -13,7 +13,8 @@ constexpr unsigned repeats_max = 1'000;
 constexpr unsigned nesting_max = 32;
 
 bool is_word(char32_t c) noexcept {
-  return (c >= U'a' && c <= U'z') || (c >= U'A' && c <= U'Z') || (c >= U'0' && c <= U'9') || c == U'_';
+  return (c >= U'a' && c <= U'z') || (c >= U'A' && c <= U'Z') || (c >= U'0' && c <= U'9') ||
+         c == U'_';
 }
 
 /// The character at `at`, which moves on; a byte that is not UTF-8 counts as U+FFFD.
@@ -256,7 +257,8 @@ private:
     const char c = text_[at_++];
     const ranges digits{{U'0', U'9'}};
     const ranges words{{U'0', U'9'}, {U'A', U'Z'}, {U'_', U'_'}, {U'a', U'z'}};
-    const ranges spaces{{U'\t', U'\r'}, {U' ', U' '}, {0xa0, 0xa0}, {0x2028, 0x2029}, {0xfeff, 0xfeff}};
+    const ranges spaces{
+      {U'\t', U'\r'}, {U' ', U' '}, {0xa0, 0xa0}, {0x2028, 0x2029}, {0xfeff, 0xfeff}};
     switch (c) {
       case 'd':
         return digits;
@@ -309,7 +311,10 @@ private:
     char32_t out = 0;
     for (unsigned i = 0; i < digits; ++i) {
       const char c = at_end() ? '?' : text_[at_++];
-      const int value = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+      const int value = c >= '0' && c <= '9'   ? c - '0'
+                        : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                        : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                               : -1;
       if (value < 0)
         fail("expected hexadecimal digits");
       out = out * 16 + static_cast<char32_t>(value);
@@ -325,7 +330,8 @@ private:
       if (at_end())
         fail("expected `]`");
       auto first = member();
-      const bool is_range = text_.substr(at_).starts_with("-") && !text_.substr(at_).starts_with("-]");
+      const bool is_range =
+        text_.substr(at_).starts_with("-") && !text_.substr(at_).starts_with("-]");
       if (!is_range) {
         out.insert(out.end(), first.begin(), first.end());
         continue;
@@ -334,8 +340,8 @@ private:
       if (at_end())
         fail("expected `]`");
       const auto last = member();
-      if (first.size() != 1 || last.size() != 1 || first[0].first != first[0].second || last[0].first != last[0].second ||
-          first[0].first > last[0].first)
+      if (first.size() != 1 || last.size() != 1 || first[0].first != first[0].second ||
+          last[0].first != last[0].second || first[0].first > last[0].first)
         fail("not a range");
       out.emplace_back(first[0].first, last[0].first);
     }
@@ -358,7 +364,8 @@ private:
 
 result<text_pattern> text_pattern::compile(std::string_view pattern) {
   if (pattern.size() > pattern_bytes_max)
-    return error{errc::schema, "a pattern is at most " + std::to_string(pattern_bytes_max) + " bytes long"};
+    return error{errc::schema,
+                 "a pattern is at most " + std::to_string(pattern_bytes_max) + " bytes long"};
   try {
     return text_pattern_parser{pattern}.run();
   } catch (const error& e) {
@@ -367,12 +374,13 @@ result<text_pattern> text_pattern::compile(std::string_view pattern) {
 }
 
 bool text_pattern::contains(const ranges& set, char32_t c) noexcept {
-  return std::any_of(set.begin(), set.end(), [c](const auto& r) { return c >= r.first && c <= r.second; });
+  return std::any_of(set.begin(), set.end(),
+                     [c](const auto& r) { return c >= r.first && c <= r.second; });
 }
 
 /// Adds what can be reached from `state` without a character. `seen[s] == round` marks what is in `states` already.
-void text_pattern::add(std::vector<std::uint32_t>& states, std::vector<std::uint32_t>& seen, std::uint32_t round,
-                       std::uint32_t state, const place& where) const {
+void text_pattern::add(std::vector<std::uint32_t>& states, std::vector<std::uint32_t>& seen,
+                       std::uint32_t round, std::uint32_t state, const place& where) const {
   std::vector<std::uint32_t> todo{state};
   while (!todo.empty()) {
     const auto s = todo.back();

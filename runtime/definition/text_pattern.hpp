@@ -25,23 +25,34 @@ public:
   /// True when some part of `text` (UTF-8) matches, as with `RegExp.test`. Thread-safe. False too for a text that is
   /// too long to be looked at (`is_too_long`).
   bool found_in(std::string_view text) const;
-  bool is_too_long(std::string_view text) const noexcept { return text.size() > work_max / program_.size(); }
+  bool is_too_long(std::string_view text) const noexcept {
+    return text.size() > work_max / program_.size();
+  }
 
 private:
   friend class text_pattern_parser;
-  enum class step : std::uint8_t { character, split, jump, line_start, line_end, word_edge, no_word_edge, match };
+  enum class step : std::uint8_t {
+    character,
+    split,
+    jump,
+    line_start,
+    line_end,
+    word_edge,
+    no_word_edge,
+    match
+  };
   using ranges = std::vector<std::pair<char32_t, char32_t>>;
   struct instruction {
     step what = step::match;
-    std::uint32_t to = 0;      ///< split, jump
-    std::uint32_t other = 0;   ///< split
-    std::uint32_t set = 0;     ///< character: index into `sets_`
+    std::uint32_t to = 0;     ///< split, jump
+    std::uint32_t other = 0;  ///< split
+    std::uint32_t set = 0;    ///< character: index into `sets_`
   };
   struct place {
     bool at_start, at_end, word_before, word_after;
   };
-  void add(std::vector<std::uint32_t>& states, std::vector<std::uint32_t>& seen, std::uint32_t round,
-           std::uint32_t state, const place& where) const;
+  void add(std::vector<std::uint32_t>& states, std::vector<std::uint32_t>& seen,
+           std::uint32_t round, std::uint32_t state, const place& where) const;
   static bool contains(const ranges& set, char32_t c) noexcept;
 
   std::vector<instruction> program_;

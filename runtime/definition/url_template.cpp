@@ -34,17 +34,21 @@ status check_authority(std::string_view authority) {
   if (authority.starts_with('[')) {
     const auto end = authority.find(']');
     const auto host = authority.substr(1, end == std::string_view::npos ? end : end - 1);
-    if (end == std::string_view::npos || host.empty() || host.find_first_not_of("0123456789abcdefABCDEF:.") != std::string_view::npos)
+    if (end == std::string_view::npos || host.empty() ||
+        host.find_first_not_of("0123456789abcdefABCDEF:.") != std::string_view::npos)
       return refused("the host of the URL is no IPv6 address");
     const auto rest = authority.substr(end + 1);
     if (rest.empty())
       return ok_status();
-    return rest.front() == ':' ? check_port(rest.substr(1)) : refused("the host of the URL is no IPv6 address");
+    return rest.front() == ':' ? check_port(rest.substr(1))
+                               : refused("the host of the URL is no IPv6 address");
   }
   const auto colon = authority.find(':');
   const auto host = authority.substr(0, colon);
   const bool named = !host.empty() && host.size() <= 253 && is_letter_or_digit(host.front()) &&
-                     std::all_of(host.begin(), host.end(), [](char c) { return is_letter_or_digit(c) || c == '.' || c == '-' || c == '_'; });
+                     std::all_of(host.begin(), host.end(), [](char c) {
+                       return is_letter_or_digit(c) || c == '.' || c == '-' || c == '_';
+                     });
   if (!named)
     return refused("the URL has no host, or one with characters that a host cannot have");
   return colon == std::string_view::npos ? ok_status() : check_port(authority.substr(colon + 1));
@@ -58,7 +62,9 @@ result<std::vector<std::string>> placeholders(std::string_view text) {
       return refused("a brace in the URL that does not fit: {name}");
     const auto name = text.substr(at + 1, end - at - 1);
     const bool good = !name.empty() && name.size() <= name_bytes_max &&
-                      std::all_of(name.begin(), name.end(), [](char c) { return is_letter_or_digit(c) || c == '_' || c == '-' || c == '.'; });
+                      std::all_of(name.begin(), name.end(), [](char c) {
+                        return is_letter_or_digit(c) || c == '_' || c == '-' || c == '.';
+                      });
     if (!good)
       return refused("`{" + std::string{name} + "}`: expected the name of an input in the braces");
     out.emplace_back(name);
@@ -72,7 +78,10 @@ result<std::vector<std::string>> placeholders(std::string_view text) {
 result<std::vector<std::string>> url_placeholders(std::string_view url) {
   if (url.size() > url_bytes_max)
     return refused("the URL is longer than " + std::to_string(url_bytes_max) + " bytes");
-  if (std::any_of(url.begin(), url.end(), [](char c) { return c <= ' ' || c == 0x7f || c == '"' || c == '<' || c == '>' || c == '\\' || c == '^' || c == '`' || c == '|'; }))
+  if (std::any_of(url.begin(), url.end(), [](char c) {
+        return c <= ' ' || c == 0x7f || c == '"' || c == '<' || c == '>' || c == '\\' || c == '^' ||
+               c == '`' || c == '|';
+      }))
     return refused("the URL has a space or another character that must be percent-encoded");
   if (url.find("${") != std::string_view::npos)
     return refused("secrets belong into headers, not into the URL");

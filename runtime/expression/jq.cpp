@@ -29,25 +29,31 @@ std::string shortened(std::string text) {
 }
 
 std::string text_of(const jv& string) {
-  return {jv_string_value(string), static_cast<std::size_t>(jv_string_length_bytes(jv_copy(string)))};
+  return {jv_string_value(string),
+          static_cast<std::size_t>(jv_string_length_bytes(jv_copy(string)))};
 }
 
 std::string limit_text(std::size_t bytes) { return std::to_string(bytes / 1024) + "KiB"; }
 
 status check_input(std::string_view json) {
   if (json.size() > jq_limits::input_bytes_max)
-    return error{errc::too_large, "the input of an expression is at most " + limit_text(jq_limits::input_bytes_max)};
-  const auto brackets = std::count_if(json.begin(), json.end(), [](char c) { return c == '{' || c == '['; });
+    return error{errc::too_large,
+                 "the input of an expression is at most " + limit_text(jq_limits::input_bytes_max)};
+  const auto brackets =
+    std::count_if(json.begin(), json.end(), [](char c) { return c == '{' || c == '['; });
   if (static_cast<std::size_t>(brackets) > jq_limits::input_brackets_max)
     return error{errc::too_large, "the input of an expression has at most " +
-                                    std::to_string(jq_limits::input_brackets_max) + " arrays and objects"};
+                                    std::to_string(jq_limits::input_brackets_max) +
+                                    " arrays and objects"};
   return ok_status();
 }
 
 error stopped(jq_stop why) {
   if (why == jq_stop::depth)
-    return {errc::too_deep, "the expression made a value nested deeper than " + std::to_string(jq_limits::value_depth_max)};
-  return {errc::limit_exceeded, "the expression does too much work on this input; look at less of it"};
+    return {errc::too_deep, "the expression made a value nested deeper than " +
+                              std::to_string(jq_limits::value_depth_max)};
+  return {errc::limit_exceeded,
+          "the expression does too much work on this input; look at less of it"};
 }
 
 /// A program with its own `jq_state`, which one thread at a time may use: libjq's values count references without
@@ -83,7 +89,8 @@ public:
     meter_ = &meter;
     jq_start(state_, input, 0);
     const jv output = jq_next(state_);
-    auto out = jq_halted(state_) != 0 ? result<std::string>{stopped(meter.stopped())} : answer(output);
+    auto out =
+      jq_halted(state_) != 0 ? result<std::string>{stopped(meter.stopped())} : answer(output);
     jv_free(output);
     jq_start(state_, jv_null(), 0);  // lets go of the input
     meter_ = nullptr;
@@ -114,11 +121,13 @@ private:
 
   static error bad_input(const jv& invalid) {
     const jv message = jv_invalid_get_msg(jv_copy(invalid));
-    const bool too_deep = jv_get_kind(message) == JV_KIND_STRING && text_of(message).find("depth limit") != std::string::npos;
+    const bool too_deep = jv_get_kind(message) == JV_KIND_STRING &&
+                          text_of(message).find("depth limit") != std::string::npos;
     jv_free(message);
     jv_free(invalid);
     if (too_deep)
-      return {errc::too_deep, "the JSON is nested deeper than " + std::to_string(jq_limits::value_depth_max)};
+      return {errc::too_deep,
+              "the JSON is nested deeper than " + std::to_string(jq_limits::value_depth_max)};
     return {errc::malformed, "not JSON"};  // libjq's message would quote the input
   }
 
@@ -128,7 +137,8 @@ private:
     if (jv_invalid_has_msg(jv_copy(output)) == 0)
       return std::string{"null"};
     const jv message = jv_invalid_get_msg(jv_copy(output));
-    auto text = jv_get_kind(message) == JV_KIND_STRING ? result<std::string>{text_of(message)} : dumped(message);
+    auto text = jv_get_kind(message) == JV_KIND_STRING ? result<std::string>{text_of(message)}
+                                                       : dumped(message);
     jv_free(message);
     return error{errc::schema, text ? shortened(std::move(*text)) : "the expression failed"};
   }
@@ -145,7 +155,8 @@ private:
       if (out.size() <= jq_limits::output_bytes_max)
         return out;
     }
-    return error{errc::too_large, "the output of an expression is at most " + limit_text(jq_limits::output_bytes_max)};
+    return error{errc::too_large, "the output of an expression is at most " +
+                                    limit_text(jq_limits::output_bytes_max)};
   }
 
   jq_state* state_;
@@ -205,7 +216,8 @@ result<std::shared_ptr<const expression>> compile_jq(std::string_view program) {
   if (!translated)
     return translated.error();
   if (translated->path)
-    return std::shared_ptr<const expression>{std::make_shared<path_program>(std::move(*translated->path))};
+    return std::shared_ptr<const expression>{
+      std::make_shared<path_program>(std::move(*translated->path))};
   if (auto known = cache().find(translated->text))
     return known;
   auto compiled = jq_program::compile(translated->text);

@@ -14,13 +14,14 @@ namespace holdfast {
 /// What one program and one evaluation may use. Beyond them: a refusal, never a crash and never a hang.
 struct jq_limits {
   static constexpr std::size_t program_bytes_max = 4 * 1024;
-  static constexpr std::size_t program_depth_max = 64;       ///< of nested brackets
-  static constexpr std::size_t program_nodes_max = 512;      ///< terms
+  static constexpr std::size_t program_depth_max = 64;   ///< of nested brackets
+  static constexpr std::size_t program_nodes_max = 512;  ///< terms
   static constexpr std::size_t input_bytes_max = 1024 * 1024;
-  static constexpr std::size_t input_brackets_max = 100'000; ///< `{` and `[` in it: a small value takes 400 bytes
+  static constexpr std::size_t input_brackets_max =
+    100'000;  ///< `{` and `[` in it: a small value takes 400 bytes
   static constexpr std::size_t output_bytes_max = 1024 * 1024;
-  static constexpr std::size_t value_depth_max = 256;        ///< of nested arrays and objects
-  static constexpr std::size_t work_max = 1'000'000;         ///< values touched or built, see README.md
+  static constexpr std::size_t value_depth_max = 256;  ///< of nested arrays and objects
+  static constexpr std::size_t work_max = 1'000'000;   ///< values touched or built, see README.md
 };
 
 /// Checks `program` against the allow-list and compiles it. The result may be shared by threads; equal programs that

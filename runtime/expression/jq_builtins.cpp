@@ -104,7 +104,8 @@ constexpr std::string_view endless = "it can go on for ever";
 constexpr std::string_view regex =
   "a regular expression can take exponential time; use startswith, endswith, contains or split";
 constexpr std::string_view outside = "an expression sees its input and nothing else";
-constexpr std::string_view all_paths = "it visits a whole tree; name the fields, or iterate with .[]";
+constexpr std::string_view all_paths =
+  "it visits a whole tree; name the fields, or iterate with .[]";
 constexpr auto reasons = std::to_array<reason>({
   {"recurse", all_paths},
   {"recurse_down", all_paths},
@@ -171,27 +172,38 @@ struct replacement {
 // In order: a later one may use an earlier one. Inside `def x`, the call of `__x` reaches libjq's own x.
 constexpr auto replacements = std::to_array<replacement>({
   // libjq's own .[] loses the memory of a name when an error, or the end of `first`, passes an object.
-  {"__each", R"(def __each: debug | if type == "object" then . as $o | keys_unsorted[] as $k | $o[$k] else .[] end; )"},
+  {"__each",
+   R"(def __each: debug | if type == "object" then . as $o | keys_unsorted[] as $k | $o[$k] else .[] end; )"},
   {"__each_opt",
    R"(def __each_opt: debug | if type == "object" then . as $o | keys_unsorted[] as $k | $o[$k] else .[]? end; )"},
-  {"__items", R"(def __items: if type == "object" then . as $o | [keys_unsorted[] as $k | $o[$k]] else . end; )"},
-  {"__list", R"(def __list: if type == "array" then . else error(type + " cannot be sorted, as it is not an array") end; )"},
-  {"length", R"(def __length: length; def length: if type == "string" then debug | __length else __length end; )"},
-  {"contains", "def __contains($b): contains($b); "
-               "def contains($b): . as $a | (($b | debug | recurse) as $_ | $a | debug | empty), ($a | __contains($b)); "},
+  {"__items",
+   R"(def __items: if type == "object" then . as $o | [keys_unsorted[] as $k | $o[$k]] else . end; )"},
+  {"__list",
+   R"(def __list: if type == "array" then . else error(type + " cannot be sorted, as it is not an array") end; )"},
+  {"length",
+   R"(def __length: length; def length: if type == "string" then debug | __length else __length end; )"},
+  {"contains",
+   "def __contains($b): contains($b); "
+   "def contains($b): . as $a | (($b | debug | recurse) as $_ | $a | debug | empty), ($a | "
+   "__contains($b)); "},
   {"inside", "def inside($b): . as $a | $b | contains($a); "},
-  {"join", // libjq's own copies what it has for every element.
+  {"join",  // libjq's own copies what it has for every element.
    R"(def __join_items: if type == "object" then . as $o | keys_unsorted[] as $k | $o[$k] else .[] end; )"
    R"(def join($x): [(debug | __join_items) | if type == "number" or type == "boolean" then tostring else . // "" end | "" + .] as $p | )"
    R"(if ($p | length) == 0 then "" else [$p[0], ($p[1:][] | ($x | debug), .)] | add end; )"},
   // libjq's own lose memory on what is not a string, and on text that is JSON but no number.
-  {"ltrimstr", "def __ltrimstr($x): ltrimstr($x); "
-               "def ltrimstr($x): if type == \"string\" and ($x | type) == \"string\" then __ltrimstr($x) else . end; "},
-  {"rtrimstr", "def __rtrimstr($x): rtrimstr($x); "
-               "def rtrimstr($x): if type == \"string\" and ($x | type) == \"string\" then __rtrimstr($x) else . end; "},
-  {"tonumber", R"(def tonumber: if type == "number" then . elif type == "string" then )"
-               R"((. as $s | try fromjson catch null | if type == "number" then . else error($s[:20] + " is not a number") end) )"
-               R"(else error(type + " cannot be parsed as a number") end; )"},
+  {"ltrimstr",
+   "def __ltrimstr($x): ltrimstr($x); "
+   "def ltrimstr($x): if type == \"string\" and ($x | type) == \"string\" then __ltrimstr($x) else "
+   ". end; "},
+  {"rtrimstr",
+   "def __rtrimstr($x): rtrimstr($x); "
+   "def rtrimstr($x): if type == \"string\" and ($x | type) == \"string\" then __rtrimstr($x) else "
+   ". end; "},
+  {"tonumber",
+   R"(def tonumber: if type == "number" then . elif type == "string" then )"
+   R"((. as $s | try fromjson catch null | if type == "number" then . else error($s[:20] + " is not a number") end) )"
+   R"(else error(type + " cannot be parsed as a number") end; )"},
   // A time that no calendar has ends the process in libjq.
   {"todate",
    R"(def __todate: todate; def todate: if type == "number" and . >= -62135596800 and . <= 253402300799 then __todate )"
@@ -232,7 +244,8 @@ const jq_builtin* find_jq_builtin(std::string_view name, std::size_t arity) noex
 }
 
 bool is_jq_builtin(std::string_view name) noexcept {
-  return std::any_of(builtins.begin(), builtins.end(), [&](const auto& b) { return b.name == name; });
+  return std::any_of(builtins.begin(), builtins.end(),
+                     [&](const auto& b) { return b.name == name; });
 }
 
 std::span<const std::string_view> jq_builtin_names() {
@@ -260,7 +273,8 @@ bool is_jq_format(std::string_view name) noexcept {
 
 std::span<const std::string_view> jq_format_names() noexcept { return formats; }
 
-std::string jq_prelude(bool (*used)(std::string_view name, const void* context), const void* context) {
+std::string jq_prelude(bool (*used)(std::string_view name, const void* context),
+                       const void* context) {
   std::string out;
   for (const auto& [name, text] : replacements)
     if (used(name, context) || (name == "contains" && used("inside", context)) ||

@@ -49,6 +49,7 @@ std::span<const std::string_view> jq_format_names() noexcept;
 
 /// Definitions that stand in front of the program in place of the builtins of the same name, for what could take time
 /// or memory that its input does not show, or could crash libjq 1.6. `used` tells whether a name is called.
-std::string jq_prelude(bool (*used)(std::string_view name, const void* context), const void* context);
+std::string jq_prelude(bool (*used)(std::string_view name, const void* context),
+                       const void* context);
 
 }  // namespace holdfast

@@ -24,9 +24,9 @@ using path_steps = std::vector<jq_path_step>;
 /// A piece of the program that was read. `text` is a term of jq's grammar: anything may stand beside it.
 struct node {
   std::string text;
-  bool is_scalar = false;           ///< a literal number, string, true, false, null
+  bool is_scalar = false;               ///< a literal number, string, true, false, null
   std::optional<std::string> string{};  ///< a literal string's value
-  std::optional<path_steps> path{};   ///< `.a.b[0]` and nothing else
+  std::optional<path_steps> path{};     ///< `.a.b[0]` and nothing else
 };
 
 /// Thrown by the grammar, caught in `translate_jq`.
@@ -34,10 +34,14 @@ struct refused {
   holdfast::error why;
 };
 
-[[noreturn]] inline void refuse(std::size_t column, std::string_view what) { throw refused{jq_refusal(column, what)}; }
+[[noreturn]] inline void refuse(std::size_t column, std::string_view what) {
+  throw refused{jq_refusal(column, what)};
+}
 
 /// The value, charged once; what costs nothing to look at is not.
-inline std::string charged(const node& value) { return value.is_scalar ? value.text : "(" + value.text + "|debug)"; }
+inline std::string charged(const node& value) {
+  return value.is_scalar ? value.text : "(" + value.text + "|debug)";
+}
 
 struct binary_operator;
 inline constexpr int precedence_lowest = 1;

@@ -8,17 +8,19 @@ namespace holdfast {
 namespace {
 
 constexpr std::array<std::string_view, 19> keywords{
-  "as", "import", "include", "module", "def", "if", "then", "else", "elif", "and", "or", "end",
-  "reduce", "foreach", "try", "catch", "label", "break", "__loc__"};
+  "as", "import", "include", "module",  "def", "if",    "then",  "else",  "elif",   "and",
+  "or", "end",    "reduce",  "foreach", "try", "catch", "label", "break", "__loc__"};
 
 // Longest first; the last three are no jq, but deserve to be named whole.
 constexpr std::array<std::string_view, 17> long_symbols{
-  "?//", "//=", "!=", "==", "//", "|=", "+=", "-=", "*=", "/=", "%=", "<=", ">=", "..", "::", "&&",
-  "||"};
+  "?//", "//=", "!=", "==", "//", "|=", "+=", "-=", "*=",
+  "/=",  "%=",  "<=", ">=", "..", "::", "&&", "||"};
 constexpr std::string_view short_symbols = ".?=;,:|+-*/%$<>[]{}()";
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-bool is_word_start(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+bool is_word_start(char c) noexcept {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
 bool is_word(char c) noexcept { return is_word_start(c) || is_digit(c); }
 
 class lexer {
@@ -32,7 +34,8 @@ public:
         return done.error();
     }
     if (!nesting_.empty())
-      return jq_refusal(text_.size() + 1, inside_string() ? "the string is not closed" : "a bracket is not closed");
+      return jq_refusal(text_.size() + 1,
+                        inside_string() ? "the string is not closed" : "a bracket is not closed");
     add(jq_token_kind::end, 0);
     return std::move(tokens_);
   }
@@ -123,7 +126,8 @@ private:
 
   status close(char c) {
     const char open = nesting_.empty() ? '\0' : nesting_.back();
-    const bool fits = (c == ')' && (open == '(' || open == 'i')) || (c == ']' && open == '[') || (c == '}' && open == '{');
+    const bool fits = (c == ')' && (open == '(' || open == 'i')) || (c == ']' && open == '[') ||
+                      (c == '}' && open == '{');
     if (!fits)
       return jq_refusal(at_ + 1, std::string{"`"} + c + "` closes nothing");
     nesting_.pop_back();
@@ -144,7 +148,8 @@ private:
       return ok_status();
     }
     std::size_t size = 0;
-    while (at_ + size < text_.size() && peek(size) != '"' && !(peek(size) == '\\' && peek(size + 1) == '(')) {
+    while (at_ + size < text_.size() && peek(size) != '"' &&
+           !(peek(size) == '\\' && peek(size + 1) == '(')) {
       if (peek(size) != '\\') {
         ++size;
         continue;
@@ -168,7 +173,9 @@ private:
     if (c == 'u' && is_hex(peek(from + 2)) && is_hex(peek(from + 3)) && is_hex(peek(from + 4)) &&
         is_hex(peek(from + 5)))
       return std::size_t{6};
-    return jq_refusal(at_ + from + 1, "unknown escape; JSON's are allowed: \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX");
+    return jq_refusal(
+      at_ + from + 1,
+      "unknown escape; JSON's are allowed: \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX");
   }
 
   std::string_view text_;

@@ -13,9 +13,9 @@ namespace holdfast {
 
 enum class jq_token_kind : std::uint8_t {
   end,
-  identifier,    ///< also `a::b`
-  keyword,       ///< if then else elif end and or try catch reduce foreach as def import include module label break …
-  field,         ///< `.name`; `text` is the name
+  identifier,  ///< also `a::b`
+  keyword,  ///< if then else elif end and or try catch reduce foreach as def import include module label break …
+  field,    ///< `.name`; `text` is the name
   number,
   format,        ///< `@json`; `text` with the `@`
   string_start,  ///< the opening quote

@@ -15,7 +15,8 @@ node jq_grammar::postfix() {
 
 bool jq_grammar::suffix(node& out) {
   const bool dotted = is_symbol(".") && next().kind == jq_token_kind::string_start;
-  const bool dotted_bracket = is_symbol(".") && next().kind == jq_token_kind::symbol && next().text == "[";
+  const bool dotted_bracket =
+    is_symbol(".") && next().kind == jq_token_kind::symbol && next().text == "[";
   if (here().kind == jq_token_kind::field) {
     const std::string name{take().text};
     add_step(out, name, "." + name);
@@ -116,7 +117,8 @@ node jq_grammar::primary() {
     case jq_token_kind::symbol:
       return bracketed();
     default:
-      refuse(token.column, token.kind == jq_token_kind::end ? "the program ends too early" : "unexpected text");
+      refuse(token.column,
+             token.kind == jq_token_kind::end ? "the program ends too early" : "unexpected text");
   }
 }
 
@@ -278,7 +280,8 @@ node jq_grammar::call() {
   }
   const auto* builtin = find_jq_builtin(name.text, arguments.size());
   if (builtin == nullptr)
-    refuse(name.column, "`" + text + "` does not take " + std::to_string(arguments.size()) + " arguments");
+    refuse(name.column,
+           "`" + text + "` does not take " + std::to_string(arguments.size()) + " arguments");
   use(text);
   return called(*builtin, arguments);
 }

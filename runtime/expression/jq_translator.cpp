@@ -19,28 +19,17 @@ struct binary_operator {
 
 // libjq 1.6, src/parser.y. `//` is right associative, assignments and comparisons not at all.
 constexpr auto binary_operators = std::to_array<binary_operator>({
-  {"//", binary_kind::alternative, 1},
-  {"=", binary_kind::assignment, 2},
-  {"|=", binary_kind::assignment, 2},
-  {"+=", binary_kind::assignment, 2},
-  {"-=", binary_kind::assignment, 2},
-  {"*=", binary_kind::assignment, 2},
-  {"/=", binary_kind::assignment, 2},
-  {"%=", binary_kind::assignment, 2},
-  {"//=", binary_kind::assignment, 2},
-  {"or", binary_kind::logic, 3},
-  {"and", binary_kind::logic, 4},
-  {"==", binary_kind::comparison, 5},
-  {"!=", binary_kind::comparison, 5},
-  {"<", binary_kind::comparison, 5},
-  {"<=", binary_kind::comparison, 5},
-  {">", binary_kind::comparison, 5},
-  {">=", binary_kind::comparison, 5},
-  {"+", binary_kind::sum, 6},
-  {"-", binary_kind::sum, 6},
-  {"*", binary_kind::product, 7},
-  {"/", binary_kind::product, 7},
-  {"%", binary_kind::product, 7},
+  {"//", binary_kind::alternative, 1}, {"=", binary_kind::assignment, 2},
+  {"|=", binary_kind::assignment, 2},  {"+=", binary_kind::assignment, 2},
+  {"-=", binary_kind::assignment, 2},  {"*=", binary_kind::assignment, 2},
+  {"/=", binary_kind::assignment, 2},  {"%=", binary_kind::assignment, 2},
+  {"//=", binary_kind::assignment, 2}, {"or", binary_kind::logic, 3},
+  {"and", binary_kind::logic, 4},      {"==", binary_kind::comparison, 5},
+  {"!=", binary_kind::comparison, 5},  {"<", binary_kind::comparison, 5},
+  {"<=", binary_kind::comparison, 5},  {">", binary_kind::comparison, 5},
+  {">=", binary_kind::comparison, 5},  {"+", binary_kind::sum, 6},
+  {"-", binary_kind::sum, 6},          {"*", binary_kind::product, 7},
+  {"/", binary_kind::product, 7},      {"%", binary_kind::product, 7},
 });
 constexpr int precedence_product = 7;
 constexpr std::size_t assigned_index_max = 10'000;
@@ -50,9 +39,11 @@ translated_jq jq_grammar::run() {
   if (here().kind != jq_token_kind::end)
     misplaced(here());
   translated_jq out;
-  out.text = jq_prelude([](std::string_view name, const void* self) {
-    return static_cast<const jq_grammar*>(self)->used_.contains(name);
-  }, this);
+  out.text = jq_prelude(
+    [](std::string_view name, const void* self) {
+      return static_cast<const jq_grammar*>(self)->used_.contains(name);
+    },
+    this);
   out.text += program.text;
   out.path = std::move(program.path);
   return out;
@@ -76,7 +67,8 @@ void jq_grammar::expect(std::string_view text, std::string_view where) {
 }
 
 std::string jq_grammar::found() const {
-  return here().kind == jq_token_kind::end ? ", not the end" : ", not `" + std::string{here().text} + "`";
+  return here().kind == jq_token_kind::end ? ", not the end"
+                                           : ", not `" + std::string{here().text} + "`";
 }
 
 // ---- expressions ------------------------------------------------------------------------------------------------------
@@ -117,12 +109,14 @@ node jq_grammar::binary(int precedence_min) {
     const auto* after = binary_here();
     const bool alone = op->kind == binary_kind::assignment || op->kind == binary_kind::comparison;
     if (alone && after != nullptr && after->precedence == op->precedence)
-      refuse(here().column, "`" + std::string{after->text} + "` after `" + std::string{op->text} + "` needs brackets");
+      refuse(here().column, "`" + std::string{after->text} + "` after `" + std::string{op->text} +
+                              "` needs brackets");
   }
   return left;
 }
 
-node jq_grammar::combined(const binary_operator& op, const node& left, const node& right, std::size_t column) {
+node jq_grammar::combined(const binary_operator& op, const node& left, const node& right,
+                          std::size_t column) {
   const std::string symbol{op.text};
   switch (op.kind) {
     case binary_kind::alternative:
@@ -149,12 +143,15 @@ node jq_grammar::arithmetic(std::string_view op, const node& left, const node& r
   return {"(" + left.text + std::string{op} + right.text + ")"};
 }
 
-node jq_grammar::assignment(std::string_view op, const node& left, const node& right, std::size_t column) {
+node jq_grammar::assignment(std::string_view op, const node& left, const node& right,
+                            std::size_t column) {
   if (!left.path)
     refuse(column, "only a plain path like .a.b can be assigned to; for elements use map(…)");
   for (const auto& step : *left.path)
-    if (const auto* index = std::get_if<std::size_t>(&step); index != nullptr && *index > assigned_index_max)
-      refuse(column, "an index that is assigned to is at most " + std::to_string(assigned_index_max));
+    if (const auto* index = std::get_if<std::size_t>(&step);
+        index != nullptr && *index > assigned_index_max)
+      refuse(column,
+             "an index that is assigned to is at most " + std::to_string(assigned_index_max));
   if (op == "=" || op == "|=")
     return {"(debug|" + left.text + std::string{op} + right.text + ")"};
   op.remove_suffix(1);
@@ -219,7 +216,8 @@ node jq_grammar::keyword() {
   if (token.text == "def")
     refuse(token.column, "`def` is not allowed: a function could call itself for ever");
   if (token.text == "import" || token.text == "include" || token.text == "module")
-    refuse(token.column, "`" + std::string{token.text} + "` is not allowed: " + std::string{jq_refusal_reason("env")});
+    refuse(token.column, "`" + std::string{token.text} +
+                           "` is not allowed: " + std::string{jq_refusal_reason("env")});
   if (token.text == "label" || token.text == "break")
     refuse(token.column, "`" + std::string{token.text} + "` is not allowed; use first(f)");
   misplaced(token);
@@ -250,11 +248,12 @@ node jq_grammar::fold(bool with_extract) {
   expect("as", "after what is iterated over");
   const auto scope = variables_.size();
   const auto what = pattern();
-  std::vector<std::string> own{variables_.begin() + static_cast<std::ptrdiff_t>(scope), variables_.end()};
+  std::vector<std::string> own{variables_.begin() + static_cast<std::ptrdiff_t>(scope),
+                               variables_.end()};
   variables_.resize(scope);
   expect("(", "after the variables");
-  std::string text = "(" + std::string{with_extract ? "foreach " : "reduce "} + source.text + " as " + what + "(" +
-                     pipe().text;
+  std::string text = "(" + std::string{with_extract ? "foreach " : "reduce "} + source.text +
+                     " as " + what + "(" + pipe().text;
   expect(";", "after the first value");
   variables_.insert(variables_.end(), own.begin(), own.end());
   text += ";" + pipe().text;
@@ -318,12 +317,15 @@ std::string jq_grammar::new_variable() {
 
 result<translated_jq> translate_jq(std::string_view program) {
   if (program.size() > jq_limits::program_bytes_max)
-    return error{errc::schema, "jq: the program is longer than " + std::to_string(jq_limits::program_bytes_max) + " bytes"};
+    return error{errc::schema, "jq: the program is longer than " +
+                                 std::to_string(jq_limits::program_bytes_max) + " bytes"};
   const auto control = std::find_if(program.begin(), program.end(), [](char c) {
-    return (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t' && c != '\r') || c == 0x7f;
+    return (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t' && c != '\r') ||
+           c == 0x7f;
   });
   if (control != program.end())
-    return jq_refusal(static_cast<std::size_t>(control - program.begin()) + 1, "control characters are not allowed");
+    return jq_refusal(static_cast<std::size_t>(control - program.begin()) + 1,
+                      "control characters are not allowed");
   auto tokens = lex_jq(program);
   if (!tokens)
     return tokens.error();

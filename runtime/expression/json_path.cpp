@@ -34,7 +34,8 @@ struct scratch {
 
 error bad_json(simdjson::error_code code) {
   if (code == simdjson::DEPTH_ERROR)
-    return {errc::too_deep, "the JSON is nested deeper than " + std::to_string(jq_limits::value_depth_max)};
+    return {errc::too_deep,
+            "the JSON is nested deeper than " + std::to_string(jq_limits::value_depth_max)};
   return {errc::malformed, "not JSON: " + std::string{simdjson::error_message(code)}};
 }
 
@@ -58,8 +59,9 @@ std::string_view kind_of(ondemand::json_type type) noexcept {
 
 error cannot_index(ondemand::json_type type, const jq_path_step& step) {
   const auto* name = std::get_if<std::string>(&step);
-  return {errc::schema, "Cannot index " + std::string{kind_of(type)} +
-                          (name != nullptr ? " with \"" + *name + "\"" : std::string{" with number"})};
+  return {errc::schema,
+          "Cannot index " + std::string{kind_of(type)} +
+            (name != nullptr ? " with \"" + *name + "\"" : std::string{" with number"})};
 }
 
 std::string_view trimmed(std::string_view raw) noexcept {
@@ -135,7 +137,8 @@ found step_into(scratch& s, std::string_view text, const jq_path_step& step) {
     return bad_json(code);
   const auto* name = std::get_if<std::string>(&step);
   if (type == ondemand::json_type::null)
-    return document.is_null() ? found{std::optional<std::string_view>{}} : found{bad_json(simdjson::N_ATOM_ERROR)};
+    return document.is_null() ? found{std::optional<std::string_view>{}}
+                              : found{bad_json(simdjson::N_ATOM_ERROR)};
   if (name != nullptr && type == ondemand::json_type::object) {
     ondemand::object object;
     if (auto code = document.get_object().get(object))

@@ -98,7 +98,8 @@ private:
   template <class Fits>
   bool is_on_its_way(group_id source, group_id target, Fits fits) {
     const auto range = keys::outboxes(source);
-    for (auto at = records_.scan(family::outbox, range.lower, range.upper); at->valid(); at->next()) {
+    for (auto at = records_.scan(family::outbox, range.lower, range.upper); at->valid();
+         at->next()) {
       const auto key = keys::outbox_of(at->key());
       if (!key || key->target != target)
         continue;
@@ -121,14 +122,14 @@ private:
     if (run && *run && (*run)->ended_at == 0)
       return;
     const reply_address here{s_.name, effect.run, effect.no};
-    const bool asked = is_on_its_way(group_, sent->target_group,
-                                     [&](const outbox_message& m) { return m.run == question.run; });
+    const bool asked = is_on_its_way(
+      group_, sent->target_group, [&](const outbox_message& m) { return m.run == question.run; });
     const bool answered = is_on_its_way(sent->target_group, group_, [&](const outbox_message& m) {
       return m.kind == outbox_kind::outcome && m.reply_to == here;
     });
     if (!asked && !answered)
-      found("child_gone", what + " waits for an answer of " + to_string(question.target)
-                            + ", which has no open run for it and has sent none");
+      found("child_gone", what + " waits for an answer of " + to_string(question.target) +
+                            ", which has no open run for it and has sent none");
   }
 
   void look_at(const effect_state& effect) {

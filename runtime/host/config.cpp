@@ -37,7 +37,8 @@ struct address {
 };
 
 result<address> parse_address(std::string_view text) {
-  const error bad{errc::schema, "expected HOST:PORT like 127.0.0.1:7070 or [::1]:7070, not `" + std::string{text} + "`"};
+  const error bad{errc::schema, "expected HOST:PORT like 127.0.0.1:7070 or [::1]:7070, not `" +
+                                  std::string{text} + "`"};
   const auto colon = text.rfind(':');
   if (colon == std::string_view::npos || colon == 0 || text.size() > 255)
     return bad;
@@ -47,17 +48,20 @@ result<address> parse_address(std::string_view text) {
     host = host.substr(1, host.size() - 2);
   else if (host.find_first_of(":[]") != std::string_view::npos)
     return bad;
-  constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-_";
+  constexpr std::string_view allowed =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-_";
   address out{std::string{host}, 0};
   const auto [end, failed] = std::from_chars(port.data(), port.data() + port.size(), out.port);
-  if (failed != std::errc{} || end != port.data() + port.size() || host.find_first_not_of(allowed) != std::string_view::npos)
+  if (failed != std::errc{} || end != port.data() + port.size() ||
+      host.find_first_not_of(allowed) != std::string_view::npos)
     return bad;
   return out;
 }
 
 class node_file {
 public:
-  node_file(node_config& config, std::string_view file_name, fs::path base, std::vector<config_problem>& problems)
+  node_file(node_config& config, std::string_view file_name, fs::path base,
+            std::vector<config_problem>& problems)
     : config_(config), file_name_(file_name), base_(std::move(base)), problems_(problems) {}
 
   origin listen_origin{"default", 0, 0};
@@ -65,12 +69,13 @@ public:
   void read(std::string_view text) {
     auto parsed = parse_documents(text);
     if (parsed.documents.size() > 1)
-      parsed.problems.push_back({parsed.documents[1].line, parsed.documents[1].column, "", errc::schema,
-                                 "a node's configuration is one document"});
+      parsed.problems.push_back({parsed.documents[1].line, parsed.documents[1].column, "",
+                                 errc::schema, "a node's configuration is one document"});
     auto& problems = parsed.problems;
     if (!parsed.documents.empty())
       top(parsed.documents.front(), problems);
-    std::stable_sort(problems.begin(), problems.end(), [](const auto& a, const auto& b) { return a.line < b.line; });
+    std::stable_sort(problems.begin(), problems.end(),
+                     [](const auto& a, const auto& b) { return a.line < b.line; });
     for (auto& p : problems)
       problems_.push_back({file_name_, p.line, p.column, p.code, one_line(std::move(p.message))});
   }
@@ -79,7 +84,8 @@ private:
   void top(const document_node& node, std::vector<document_problem>& problems) {
     map_reader in{node, "", problems};
     if (in.text("node", config_.node) && !is_valid_type(config_.node))
-      in.problem(in.node().find("node")->value, "/node", "`node`: expected lower-case letters, digits and -");
+      in.problem(in.node().find("node")->value, "/node",
+                 "`node`: expected lower-case letters, digits and -");
     if (std::string data; in.text("data", data))
       config_.data = path(data);
     listen(in);
@@ -142,7 +148,8 @@ private:
   }
 
   template <std::size_t N>
-  static void one_of(map_reader& in, std::string_view key, const std::array<std::string_view, N>& names, std::string& out) {
+  static void one_of(map_reader& in, std::string_view key,
+                     const std::array<std::string_view, N>& names, std::string& out) {
     std::array<std::pair<std::string_view, std::string_view>, N> among;
     for (std::size_t i = 0; i < N; ++i)
       among[i] = {names[i], names[i]};
@@ -158,11 +165,14 @@ private:
     const auto& at = in.node().find("roles")->value;
     for (const auto& role : roles)
       if (role != "gateway" && role != "worker")
-        return in.problem(at, "/roles", "`roles`: expected `gateway` and `worker`, not `" + role + "`");
+        return in.problem(at, "/roles",
+                          "`roles`: expected `gateway` and `worker`, not `" + role + "`");
     std::sort(roles.begin(), roles.end());
     if (roles != std::vector<std::string>{"gateway", "worker"})
-      in.problem(at, "/roles", "`roles`: a node with one role is not available in this release; write [gateway, worker]",
-                 errc::not_available);
+      in.problem(
+        at, "/roles",
+        "`roles`: a node with one role is not available in this release; write [gateway, worker]",
+        errc::not_available);
   }
 
   void cluster(map_reader in) {
@@ -175,12 +185,16 @@ private:
     std::uint32_t replication = 1;
     if (in.number("replication", replication, 1, 9) && replication > 1)
       in.problem(in.node().find("replication")->value, "/replication",
-                 "`replication`: more than 1 is not available; " + std::string{alone}, errc::not_available);
+                 "`replication`: more than 1 is not available; " + std::string{alone},
+                 errc::not_available);
     const auto* peers = in.take("peers");
-    const bool only_itself = peers != nullptr && peers->value.is_map() && peers->value.entries.size() == 1 &&
+    const bool only_itself = peers != nullptr && peers->value.is_map() &&
+                             peers->value.entries.size() == 1 &&
                              peers->value.entries.front().key == config_.node;
     if (peers != nullptr && !only_itself)
-      in.problem(peers->value, "/peers", "`peers`: other nodes are not available; " + std::string{alone}, errc::not_available);
+      in.problem(peers->value, "/peers",
+                 "`peers`: other nodes are not available; " + std::string{alone},
+                 errc::not_available);
     in.finish();
   }
 
@@ -196,8 +210,8 @@ struct override_value {
   std::string value;
 };
 
-std::optional<override_value> given(const std::optional<std::string>& flag, const char* flag_name, const environment& env,
-                                    const char* variable) {
+std::optional<override_value> given(const std::optional<std::string>& flag, const char* flag_name,
+                                    const environment& env, const char* variable) {
   if (flag)
     return override_value{flag_name, *flag};
   if (const auto found = env.find(variable); found != env.end() && !found->second.empty())
@@ -205,17 +219,19 @@ std::optional<override_value> given(const std::optional<std::string>& flag, cons
   return std::nullopt;
 }
 
-void override_with(loaded_config& out, const config_flags& flags, const environment& env, origin& listen_origin) {
+void override_with(loaded_config& out, const config_flags& flags, const environment& env,
+                   origin& listen_origin) {
   auto& config = out.config;
   const auto problem = [&](const std::string& source, const std::string& message) {
     out.problems.push_back({source, 0, 0, errc::schema, message});
   };
-  const auto one_of = [&](const std::optional<override_value>& from, auto& names, std::string& into) {
+  const auto one_of = [&](const std::optional<override_value>& from, auto& names,
+                          std::string& into) {
     if (!from)
       return;
     if (std::find(names.begin(), names.end(), from->value) == names.end())
-      return problem(from->source, "expected " + list_of(names, "or") + ", not `" + from->value + "`" +
-                                     did_you_mean(from->value, names));
+      return problem(from->source, "expected " + list_of(names, "or") + ", not `" + from->value +
+                                     "`" + did_you_mean(from->value, names));
     into = from->value;
   };
   if (auto node = given(flags.node, "--node", env, "HOLDFAST_NODE")) {
@@ -234,12 +250,15 @@ void override_with(loaded_config& out, const config_flags& flags, const environm
       problem(listen->source, parsed.error().context);
     }
   }
-  one_of(given(flags.log_level, "--log-level", env, "HOLDFAST_LOG_LEVEL"), log_levels, config.log_level);
-  one_of(given(flags.log_format, "--log-format", env, "HOLDFAST_LOG_FORMAT"), log_formats, config.log_format);
+  one_of(given(flags.log_level, "--log-level", env, "HOLDFAST_LOG_LEVEL"), log_levels,
+         config.log_level);
+  one_of(given(flags.log_format, "--log-format", env, "HOLDFAST_LOG_FORMAT"), log_formats,
+         config.log_format);
   if (auto limit = given(flags.memory_limit, "--memory-limit", env, "HOLDFAST_MEMORY_LIMIT")) {
     const auto bytes = parse_size_bytes(limit->value);
     if (!bytes || *bytes < memory_bytes_min)
-      problem(limit->source, bytes ? "at least " + format_size_bytes(memory_bytes_min) : bytes.error().context);
+      problem(limit->source,
+              bytes ? "at least " + format_size_bytes(memory_bytes_min) : bytes.error().context);
     else
       config.memory_limit_bytes = *bytes;
   }
@@ -250,9 +269,11 @@ void refuse_beyond_loopback(loaded_config& out, const origin& from) {
   const auto& http = out.config.http;
   if (is_loopback(http.host))
     return;
-  out.problems.push_back({from.source, from.line, from.column, errc::not_available,
-                          "`listen`: " + http.host + " is beyond loopback; that takes TLS and authentication, which this "
-                          "release does not have: listen on 127.0.0.1 and put a proxy that has both in front"});
+  out.problems.push_back(
+    {from.source, from.line, from.column, errc::not_available,
+     "`listen`: " + http.host +
+       " is beyond loopback; that takes TLS and authentication, which this "
+       "release does not have: listen on 127.0.0.1 and put a proxy that has both in front"});
 }
 
 result<std::string> read_file(const fs::path& file) {
@@ -314,7 +335,8 @@ loaded_config parse_config(std::string_view text, std::string_view file_name, co
   return out;
 }
 
-loaded_config load_config(const std::optional<fs::path>& file, const config_flags& flags, const environment& env) {
+loaded_config load_config(const std::optional<fs::path>& file, const config_flags& flags,
+                          const environment& env) {
   if (!file)
     return parse_config("", "", "", flags, env);
   auto text = read_file(*file);
@@ -325,21 +347,25 @@ loaded_config load_config(const std::optional<fs::path>& file, const config_flag
   return out;
 }
 
-loaded_config load_dev_config(const fs::path& dir, const config_flags& flags, const environment& process) {
+loaded_config load_dev_config(const fs::path& dir, const config_flags& flags,
+                              const environment& process) {
   std::error_code failed;
   auto env = process;
   if (fs::exists(dir / ".env", failed)) {
     auto text = read_file(dir / ".env");
-    auto more = text ? parse_env_file(*text, (dir / ".env").string()) : result<environment>{text.error()};
+    auto more =
+      text ? parse_env_file(*text, (dir / ".env").string()) : result<environment>{text.error()};
     if (!more) {
       loaded_config out;
-      out.problems.push_back({text ? "" : (dir / ".env").string(), 0, 0, more.error().code, more.error().context});
+      out.problems.push_back(
+        {text ? "" : (dir / ".env").string(), 0, 0, more.error().code, more.error().context});
       return out;
     }
     env.insert(more->begin(), more->end());  // what the process was given counts more
   }
   const auto file = dir / "node.yaml";
-  auto out = fs::exists(file, failed) ? load_config(file, flags, env) : load_config(std::nullopt, flags, env);
+  auto out = fs::exists(file, failed) ? load_config(file, flags, env)
+                                      : load_config(std::nullopt, flags, env);
   if (out.config.models.empty())
     add_dev_model(out.config, dir, env);
   return out;

@@ -32,11 +32,11 @@ struct model_price {
 
 struct model_config {
   model_provider provider = model_provider::scripted;
-  std::string base_url;               ///< openai: without a `/` at its end
-  std::string model;                  ///< openai: as the provider names it
-  std::string api_key_secret;         ///< openai: a secret's name; empty: no key is sent
-  std::optional<model_price> price;   ///< absent: calls are counted as free
-  std::filesystem::path file;         ///< scripted
+  std::string base_url;              ///< openai: without a `/` at its end
+  std::string model;                 ///< openai: as the provider names it
+  std::string api_key_secret;        ///< openai: a secret's name; empty: no key is sent
+  std::optional<model_price> price;  ///< absent: calls are counted as free
+  std::filesystem::path file;        ///< scripted
   bool operator==(const model_config&) const = default;
 };
 
@@ -60,7 +60,8 @@ struct retention_config {
 
 struct node_config {
   std::string node = "n1";
-  std::filesystem::path data;  ///< empty: not given (`dev` takes a temporary folder, `serve` refuses)
+  std::filesystem::path
+    data;  ///< empty: not given (`dev` takes a temporary folder, `serve` refuses)
   http_config http;
   std::string log_level = "info";   ///< trace, debug, info, warn, error
   std::string log_format = "text";  ///< text, json
@@ -85,8 +86,8 @@ struct config_flags {
 };
 
 struct config_problem {
-  std::string source;      ///< the file, `--listen`, or `HOLDFAST_LISTEN`
-  std::size_t line = 0;    ///< 0: not from a file
+  std::string source;    ///< the file, `--listen`, or `HOLDFAST_LISTEN`
+  std::size_t line = 0;  ///< 0: not from a file
   std::size_t column = 0;
   errc code = errc::schema;
   std::string message;
@@ -105,8 +106,8 @@ struct [[nodiscard]] loaded_config {
 
 /// `serve`: flag > variable (HOLDFAST_NODE, _DATA, _LISTEN, _LOG_LEVEL, _LOG_FORMAT, _MEMORY_LIMIT) > file > default.
 /// Without a file: defaults, flags and variables. A relative path in the file is relative to the file's folder.
-loaded_config load_config(const std::optional<std::filesystem::path>& file, const config_flags& flags,
-                          const environment& env);
+loaded_config load_config(const std::optional<std::filesystem::path>& file,
+                          const config_flags& flags, const environment& env);
 
 /// `dev DIR`: DIR/node.yaml and DIR/.env if they are there; without models, what INTERFACE §2 gives.
 loaded_config load_dev_config(const std::filesystem::path& dir, const config_flags& flags,

@@ -43,7 +43,8 @@ class tree_builder {
 public:
   void start(kind_type kind, place at) {
     if (open_.size() >= document_limits::depth_max)
-      refuse(at, errc::too_deep, "nested deeper than " + std::to_string(document_limits::depth_max));
+      refuse(at, errc::too_deep,
+             "nested deeper than " + std::to_string(document_limits::depth_max));
     count(at, 1);
     open_.push_back({{kind, "", false, at.line, at.column, {}, {}}, std::nullopt});
   }
@@ -56,7 +57,13 @@ public:
 
   void scalar(std::string text, bool is_text, place at) {
     count(at, 1);
-    add({text.empty() && !is_text ? kind_type::null : kind_type::scalar, std::move(text), is_text, at.line, at.column, {}, {}});
+    add({text.empty() && !is_text ? kind_type::null : kind_type::scalar,
+         std::move(text),
+         is_text,
+         at.line,
+         at.column,
+         {},
+         {}});
   }
 
   void add(document_node node) {
@@ -82,7 +89,9 @@ public:
   void count(place at, std::size_t nodes) {
     nodes_ += nodes;
     if (nodes_ > document_limits::nodes_max)
-      refuse(at, errc::too_large, "more than " + std::to_string(document_limits::nodes_max) + " values, aliases counted");
+      refuse(
+        at, errc::too_large,
+        "more than " + std::to_string(document_limits::nodes_max) + " values, aliases counted");
   }
 
   std::optional<document_node> take_root() { return std::exchange(root_, std::nullopt); }
@@ -106,7 +115,8 @@ private:
   void twice(const document_entry& again, const document_entry& before) {
     if (problems_.size() < problems_max)
       problems_.push_back({again.line, again.column, "", errc::malformed,
-                           "key `" + again.key + "` is here for the second time; first in line " + std::to_string(before.line)});
+                           "key `" + again.key + "` is here for the second time; first in line " +
+                             std::to_string(before.line)});
   }
 
   static constexpr std::size_t problems_max = 100;
@@ -158,13 +168,20 @@ public:
     builder_.count(place_of(mark), size_of(found->second));
     builder_.add(found->second);
   }
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& value) override {
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
     if (tag != "?" && tag != "!" && !tag.empty())
       refuse(place_of(mark), errc::malformed, "tags like `!!str` are not available");
     builder_.count(place_of(mark), 1);
     const bool is_text = tag == "!";
     const bool is_null = !is_text && (value.empty() || value == "~" || value == "null");
-    keep(anchor, {is_null ? kind_type::null : kind_type::scalar, value, is_text, place_of(mark).line, place_of(mark).column, {}, {}});
+    keep(anchor, {is_null ? kind_type::null : kind_type::scalar,
+                  value,
+                  is_text,
+                  place_of(mark).line,
+                  place_of(mark).column,
+                  {},
+                  {}});
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
@@ -243,10 +260,18 @@ public:
   std::vector<document_problem> take_problems() { return builder_.take_problems(); }
 
   bool null() override { return builder_.scalar("", false, here()), true; }
-  bool boolean(bool value) override { return builder_.scalar(value ? "true" : "false", false, here()), true; }
-  bool number_integer(std::int64_t value) override { return builder_.scalar(std::to_string(value), false, after()), true; }
-  bool number_unsigned(std::uint64_t value) override { return builder_.scalar(std::to_string(value), false, after()), true; }
-  bool number_float(double, const std::string& text) override { return builder_.scalar(text, false, after()), true; }
+  bool boolean(bool value) override {
+    return builder_.scalar(value ? "true" : "false", false, here()), true;
+  }
+  bool number_integer(std::int64_t value) override {
+    return builder_.scalar(std::to_string(value), false, after()), true;
+  }
+  bool number_unsigned(std::uint64_t value) override {
+    return builder_.scalar(std::to_string(value), false, after()), true;
+  }
+  bool number_float(double, const std::string& text) override {
+    return builder_.scalar(text, false, after()), true;
+  }
   bool string(std::string& value) override { return builder_.scalar(value, true, here()), true; }
   bool binary(json::binary_t&) override { return false; }
   bool start_object(std::size_t) override { return builder_.start(kind_type::map, here()), true; }
@@ -254,7 +279,9 @@ public:
   bool end_object() override { return builder_.add(builder_.finish()), true; }
   bool start_array(std::size_t) override { return builder_.start(kind_type::list, here()), true; }
   bool end_array() override { return builder_.add(builder_.finish()), true; }
-  bool parse_error(std::size_t, const std::string&, const json::exception&) override { return false; }
+  bool parse_error(std::size_t, const std::string&, const json::exception&) override {
+    return false;
+  }
 
 private:
   place here() const noexcept { return {lines_.line, 0}; }
@@ -274,7 +301,9 @@ std::optional<document_problem> check_bytes(std::string_view text) {
     const auto byte = static_cast<unsigned char>(c);
     line += c == '\n' ? 1 : 0;
     if ((byte < 0x20 && c != '\n' && c != '\r' && c != '\t') || byte == 0x7f)
-      return document_problem{line, 0, "", errc::malformed, "a control character; in quotes it is written \\x" + std::string(1, "01234567"[byte >> 4U]) + "…"};
+      return document_problem{line, 0, "", errc::malformed,
+                              "a control character; in quotes it is written \\x" +
+                                std::string(1, "01234567"[byte >> 4U]) + "…"};
   }
   try {
     (void)json(text).dump();  // checks UTF-8

@@ -17,7 +17,8 @@ namespace holdfast {
 struct document_limits {
   static constexpr std::size_t bytes_max = 1024 * 1024;
   static constexpr std::size_t depth_max = 64;
-  static constexpr std::size_t nodes_max = 50'000;  ///< with every alias (`*name`) counted as what it stands for
+  static constexpr std::size_t nodes_max =
+    50'000;  ///< with every alias (`*name`) counted as what it stands for
   static constexpr std::size_t documents_max = 1'000;
 };
 
@@ -26,9 +27,9 @@ struct document_entry;
 struct document_node {
   enum class kind_type : std::uint8_t { null, scalar, list, map };
   kind_type kind = kind_type::null;
-  std::string text;       ///< scalar
-  bool is_text = false;   ///< scalar: quoted or a block, so never a number or a truth value
-  std::size_t line = 0;   ///< from 1; 0: not known
+  std::string text;      ///< scalar
+  bool is_text = false;  ///< scalar: quoted or a block, so never a number or a truth value
+  std::size_t line = 0;  ///< from 1; 0: not known
   std::size_t column = 0;
   std::vector<document_node> items;     ///< list
   std::vector<document_entry> entries;  ///< map, as written; no key twice

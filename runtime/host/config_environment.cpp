@@ -1,9 +1,9 @@
 #include "runtime/host/config_environment.hpp"
 
+#include <unistd.h>
 #include <algorithm>
 #include <cstddef>
 #include <optional>
-#include <unistd.h>
 
 namespace holdfast {
 
@@ -22,7 +22,8 @@ bool is_name(std::string_view name) noexcept {
   const auto fits = [](char c) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
   };
-  return !name.empty() && !(name.front() >= '0' && name.front() <= '9') && std::all_of(name.begin(), name.end(), fits);
+  return !name.empty() && !(name.front() >= '0' && name.front() <= '9') &&
+         std::all_of(name.begin(), name.end(), fits);
 }
 
 bool is_end_or_comment(std::string_view rest) noexcept {

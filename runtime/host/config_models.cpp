@@ -15,13 +15,15 @@ constexpr std::string_view openai_url = "https://api.openai.com/v1";
 constexpr std::string_view openai_model = "gpt-4.1-mini";  // for `dev` without OPENAI_MODEL
 constexpr std::array<std::pair<std::string_view, model_provider>, 2> providers{
   {{"openai", model_provider::openai}, {"scripted", model_provider::scripted}}};
-constexpr std::array<std::string_view, 3> later_providers{"anthropic", "openai-responses", "responses"};
+constexpr std::array<std::string_view, 3> later_providers{"anthropic", "openai-responses",
+                                                          "responses"};
 
 bool is_variable_name(std::string_view name) noexcept {
   const auto fits = [](char c) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
   };
-  return !name.empty() && !(name.front() >= '0' && name.front() <= '9') && std::all_of(name.begin(), name.end(), fits);
+  return !name.empty() && !(name.front() >= '0' && name.front() <= '9') &&
+         std::all_of(name.begin(), name.end(), fits);
 }
 
 std::string without_slash(std::string url) {
@@ -48,7 +50,8 @@ void read_price(map_reader in, model_config& out) {
 void read_openai(map_reader& in, model_config& out) {
   out.base_url = openai_url;
   if (in.text("base_url", out.base_url)) {
-    const bool is_http = out.base_url.starts_with("http://") || out.base_url.starts_with("https://");
+    const bool is_http =
+      out.base_url.starts_with("http://") || out.base_url.starts_with("https://");
     if (!is_http || out.base_url.find_first_of("?# \t@") != std::string::npos)
       in.problem(in.node().find("base_url")->value, "/base_url",
                  "`base_url`: expected http:// or https://, a host and a path, without ? # and @");
@@ -57,8 +60,9 @@ void read_openai(map_reader& in, model_config& out) {
   if (!in.text("model", out.model) && !in.has("model"))
     in.missing("model", "the name that the provider gives it");
   if (const auto* key = in.take("api_key")) {
-    auto name = key->value.is_scalar() ? secret_reference(key->value.text)
-                                       : result<std::string>{error{errc::schema, "expected \"${secret:NAME}\""}};
+    auto name = key->value.is_scalar()
+                  ? secret_reference(key->value.text)
+                  : result<std::string>{error{errc::schema, "expected \"${secret:NAME}\""}};
     if (name)
       out.api_key_secret = std::move(*name);
     else
@@ -104,7 +108,8 @@ std::optional<secret_source> read_secret(map_reader in, const fs::path& base) {
   if (from_file)
     return secret_from_file{(base / file).lexically_normal()};
   if (!is_variable_name(variable)) {
-    in.problem(in.node().find("env")->value, "/env", "`env`: not the name of a variable; the secret itself does not belong here");
+    in.problem(in.node().find("env")->value, "/env",
+               "`env`: not the name of a variable; the secret itself does not belong here");
     return std::nullopt;
   }
   return secret_from_env{std::move(variable)};
@@ -112,23 +117,30 @@ std::optional<secret_source> read_secret(map_reader in, const fs::path& base) {
 
 }  // namespace
 
-void read_secrets(map_reader in, const fs::path& base, std::map<std::string, secret_source, std::less<>>& out) {
+void read_secrets(map_reader in, const fs::path& base,
+                  std::map<std::string, secret_source, std::less<>>& out) {
   for (const auto& entry : in.node().entries) {
     in.take(entry.key);
     if (!is_secret_name(entry.key))
-      in.problem(in.node(), pointer_step(entry.key), "a secret's name has lower-case letters, digits, - and _");
-    else if (auto source = read_secret(map_reader{entry.value, in.pointer_of(entry.key), in.problems()}, base))
+      in.problem(in.node(), pointer_step(entry.key),
+                 "a secret's name has lower-case letters, digits, - and _");
+    else if (auto source =
+               read_secret(map_reader{entry.value, in.pointer_of(entry.key), in.problems()}, base))
       out.emplace(entry.key, std::move(*source));
   }
 }
 
-void read_models(map_reader in, const fs::path& base, std::map<std::string, model_config, std::less<>>& out) {
+void read_models(map_reader in, const fs::path& base,
+                 std::map<std::string, model_config, std::less<>>& out) {
   for (const auto& entry : in.node().entries) {
     in.take(entry.key);
     if (!is_secret_name(entry.key))
-      in.problem(in.node(), pointer_step(entry.key), "a model's name has lower-case letters, digits, - and _");
+      in.problem(in.node(), pointer_step(entry.key),
+                 "a model's name has lower-case letters, digits, - and _");
     else
-      out.emplace(entry.key, read_model(map_reader{entry.value, in.pointer_of(entry.key), in.problems()}, base));
+      out.emplace(
+        entry.key,
+        read_model(map_reader{entry.value, in.pointer_of(entry.key), in.problems()}, base));
   }
 }
 
@@ -149,7 +161,8 @@ void add_dev_model(node_config& config, const fs::path& dir, const environment& 
     model.provider = model_provider::scripted;
     model.file = dir / "script.yaml";
   } else {
-    config.no_model_hint = "there is no model: set OPENAI_API_KEY, or write " + (dir / "script.yaml").string();
+    config.no_model_hint =
+      "there is no model: set OPENAI_API_KEY, or write " + (dir / "script.yaml").string();
     return;
   }
   config.models.emplace("primary", std::move(model));

@@ -11,7 +11,8 @@ namespace holdfast {
 void read_secrets(map_reader in, const std::filesystem::path& base,
                   std::map<std::string, secret_source, std::less<>>& out);
 
-void read_models(map_reader in, const std::filesystem::path& base, std::map<std::string, model_config, std::less<>>& out);
+void read_models(map_reader in, const std::filesystem::path& base,
+                 std::map<std::string, model_config, std::less<>>& out);
 
 /// What `dev` takes when no model is configured: OPENAI_API_KEY, else DIR/script.yaml, else a hint.
 void add_dev_model(node_config& config, const std::filesystem::path& dir, const environment& env);

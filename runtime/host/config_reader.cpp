@@ -24,10 +24,14 @@ std::string ticked(std::string_view text) {
 
 }  // namespace
 
-map_reader::map_reader(const document_node& node, std::string pointer, std::vector<document_problem>& problems)
-  : node_(node.is_map() ? &node : &empty_map()), pointer_(std::move(pointer)), problems_(&problems) {
+map_reader::map_reader(const document_node& node, std::string pointer,
+                       std::vector<document_problem>& problems)
+  : node_(node.is_map() ? &node : &empty_map()),
+    pointer_(std::move(pointer)),
+    problems_(&problems) {
   if (!node.is_map())
-    problems_->push_back({node.line, node.column, pointer_, errc::schema, "expected a map, not " + std::string{kind_name(node)}});
+    problems_->push_back({node.line, node.column, pointer_, errc::schema,
+                          "expected a map, not " + std::string{kind_name(node)}});
 }
 
 void map_reader::finish() {
@@ -50,12 +54,15 @@ bool map_reader::not_available(std::string_view key, std::string_view instead) {
   std::string message = ticked(key) + " is not available in this release";
   if (!instead.empty())
     message += "; " + std::string{instead};
-  problems_->push_back({entry->line, entry->column, pointer_of(key), errc::not_available, std::move(message)});
+  problems_->push_back(
+    {entry->line, entry->column, pointer_of(key), errc::not_available, std::move(message)});
   return true;
 }
 
-void map_reader::problem(const document_node& at, std::string_view below, std::string message, errc code) {
-  problems_->push_back({at.line, at.column, pointer_ + std::string{below}, code, std::move(message)});
+void map_reader::problem(const document_node& at, std::string_view below, std::string message,
+                         errc code) {
+  problems_->push_back(
+    {at.line, at.column, pointer_ + std::string{below}, code, std::move(message)});
 }
 
 void map_reader::missing(std::string_view key, std::string_view what) {
@@ -64,8 +71,11 @@ void map_reader::missing(std::string_view key, std::string_view what) {
 }
 
 bool map_reader::bad(const document_entry& entry, std::string message, errc code) {
-  const auto& at = entry.value.line != 0 ? entry.value : document_node{{}, "", false, entry.line, entry.column, {}, {}};
-  problems_->push_back({at.line, at.column, pointer_of(entry.key), code, ticked(entry.key) + ": " + std::move(message)});
+  const auto& at = entry.value.line != 0
+                     ? entry.value
+                     : document_node{{}, "", false, entry.line, entry.column, {}, {}};
+  problems_->push_back({at.line, at.column, pointer_of(entry.key), code,
+                        ticked(entry.key) + ": " + std::move(message)});
   return false;
 }
 
@@ -78,7 +88,8 @@ const document_entry* map_reader::scalar(std::string_view key, std::string_view 
     return nullptr;
   }
   if (!entry->value.is_scalar()) {
-    bad(*entry, "expected " + std::string{expected} + ", not " + std::string{kind_name(entry->value)});
+    bad(*entry,
+        "expected " + std::string{expected} + ", not " + std::string{kind_name(entry->value)});
     return nullptr;
   }
   return entry;
@@ -107,13 +118,16 @@ bool map_reader::truth(std::string_view key, bool& out) {
   return true;
 }
 
-bool map_reader::whole(std::string_view key, std::uint64_t& out, std::uint64_t least, std::uint64_t most) {
+bool map_reader::whole(std::string_view key, std::uint64_t& out, std::uint64_t least,
+                       std::uint64_t most) {
   const auto* entry = scalar(key, "a number");
   if (entry == nullptr)
     return false;
   std::uint64_t value = 0;
-  if (entry->value.is_text || !parse_number(entry->value.text, value) || value < least || value > most)
-    return bad(*entry, "expected a whole number from " + std::to_string(least) + " to " + std::to_string(most) + ", not " +
+  if (entry->value.is_text || !parse_number(entry->value.text, value) || value < least ||
+      value > most)
+    return bad(*entry, "expected a whole number from " + std::to_string(least) + " to " +
+                         std::to_string(most) + ", not " +
                          (entry->value.is_text ? "text" : ticked(entry->value.text)));
   out = value;
   written_[std::string{key}] = out;
@@ -126,8 +140,9 @@ bool map_reader::real(std::string_view key, double& out, double least, double mo
     return false;
   const auto value = to_json(entry->value);
   if (!value.is_number() || value.get<double>() < least || value.get<double>() > most)
-    return bad(*entry, "expected a number from " + nlohmann::json(least).dump() + " to " + nlohmann::json(most).dump() +
-                         ", not " + (entry->value.is_text ? "text" : ticked(entry->value.text)));
+    return bad(*entry, "expected a number from " + nlohmann::json(least).dump() + " to " +
+                         nlohmann::json(most).dump() + ", not " +
+                         (entry->value.is_text ? "text" : ticked(entry->value.text)));
   out = value.get<double>();
   written_[std::string{key}] = out;
   return true;
@@ -203,12 +218,15 @@ std::size_t map_reader::chosen(std::string_view key, std::span<const std::string
     return names.size();
   const std::string_view value = entry->value.text;
   if (std::find(later.begin(), later.end(), value) != later.end()) {
-    bad(*entry, ticked(value) + " is not available in this release; there is " + list_of(names, "and"), errc::not_available);
+    bad(*entry,
+        ticked(value) + " is not available in this release; there is " + list_of(names, "and"),
+        errc::not_available);
     return names.size();
   }
   const auto found = std::find(names.begin(), names.end(), value);
   if (found == names.end()) {
-    bad(*entry, "expected " + list_of(names, "or") + ", not " + ticked(value) + did_you_mean(value, names));
+    bad(*entry,
+        "expected " + list_of(names, "or") + ", not " + ticked(value) + did_you_mean(value, names));
     return names.size();
   }
   written_[std::string{key}] = std::string{value};
@@ -224,7 +242,8 @@ result<std::vector<std::string>> secret_references(std::string_view text) {
       return error{errc::schema, "a secret is written ${secret:NAME}"};
     const auto name = text.substr(at + opening.size(), end - at - opening.size());
     if (!is_secret_name(name))
-      return error{errc::schema, ticked(name) + " is not a secret's name: lower-case letters, digits, - and _"};
+      return error{errc::schema,
+                   ticked(name) + " is not a secret's name: lower-case letters, digits, - and _"};
     out.emplace_back(name);
   }
   return out;
@@ -234,8 +253,11 @@ result<std::string> secret_reference(std::string_view text) {
   auto names = secret_references(text);
   if (!names)
     return names.error();
-  if (names->size() != 1 || text.size() != names->front().size() + std::string_view{"${secret:}"}.size())
-    return error{errc::schema, "expected \"${secret:NAME}\"; the secret itself does not belong into a file like this"};
+  if (names->size() != 1 ||
+      text.size() != names->front().size() + std::string_view{"${secret:}"}.size())
+    return error{
+      errc::schema,
+      "expected \"${secret:NAME}\"; the secret itself does not belong into a file like this"};
   return std::move(names->front());
 }
 

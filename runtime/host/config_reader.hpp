@@ -25,7 +25,8 @@ public:
   static constexpr std::size_t text_bytes_max = 4 * 1024;
 
   /// All are kept by the caller. A node that is no map is a problem, and then everything is absent.
-  map_reader(const document_node& node, std::string pointer, std::vector<document_problem>& problems);
+  map_reader(const document_node& node, std::string pointer,
+             std::vector<document_problem>& problems);
 
   /// Says what is unknown. To be called when every key was asked for.
   void finish();
@@ -41,7 +42,8 @@ public:
   bool texts(std::string_view key, std::vector<std::string>& out, std::size_t most);
 
   template <std::unsigned_integral N>
-  bool number(std::string_view key, N& out, std::uint64_t least, std::uint64_t most = std::numeric_limits<N>::max()) {
+  bool number(std::string_view key, N& out, std::uint64_t least,
+              std::uint64_t most = std::numeric_limits<N>::max()) {
     std::uint64_t value = 0;
     if (!whole(key, value, least, most))
       return false;
@@ -52,7 +54,8 @@ public:
   template <class E>
   using choices = std::span<const std::pair<std::string_view, E>>;
   template <class E>
-  bool choice(std::string_view key, E& out, choices<std::type_identity_t<E>> among, std::span<const std::string_view> later = {}) {
+  bool choice(std::string_view key, E& out, choices<std::type_identity_t<E>> among,
+              std::span<const std::string_view> later = {}) {
     std::vector<std::string_view> names;
     for (const auto& one : among)
       names.push_back(one.first);
@@ -68,7 +71,8 @@ public:
   /// Named by the contract, not delivered in this release: refused when it is there. True when it is.
   bool not_available(std::string_view key, std::string_view instead = {});
 
-  void problem(const document_node& at, std::string_view below, std::string message, errc code = errc::schema);
+  void problem(const document_node& at, std::string_view below, std::string message,
+               errc code = errc::schema);
   void missing(std::string_view key, std::string_view what);
   bool has(std::string_view key) const noexcept { return node_->find(key) != nullptr; }
   std::string pointer_of(std::string_view key) const { return pointer_ + pointer_step(key); }
@@ -80,7 +84,8 @@ public:
 private:
   const document_entry* scalar(std::string_view key, std::string_view expected);
   bool whole(std::string_view key, std::uint64_t& out, std::uint64_t least, std::uint64_t most);
-  std::size_t chosen(std::string_view key, std::span<const std::string_view> names, std::span<const std::string_view> later);
+  std::size_t chosen(std::string_view key, std::span<const std::string_view> names,
+                     std::span<const std::string_view> later);
   bool bad(const document_entry& entry, std::string message, errc code = errc::schema);
 
   const document_node* node_;

@@ -28,14 +28,16 @@ result<std::string> from_file(const std::filesystem::path& path, std::string_vie
   std::string value(secret_bytes_max + 3, '\0');
   in.read(value.data(), static_cast<std::streamsize>(value.size()));
   if (in.bad() || (in.fail() && !in.eof()))
-    return error{errc::io_failure, "secret `" + std::string{name} + "`: cannot read " + path.string()};
+    return error{errc::io_failure,
+                 "secret `" + std::string{name} + "`: cannot read " + path.string()};
   value.resize(static_cast<std::size_t>(in.gcount()));
   return checked(std::move(value), name);
 }
 
 }  // namespace
 
-secret_store::secret_store(std::map<std::string, secret_source, std::less<>> sources, environment env)
+secret_store::secret_store(std::map<std::string, secret_source, std::less<>> sources,
+                           environment env)
   : sources_(std::move(sources)), env_(std::move(env)) {}
 
 result<std::string> secret_store::secret(std::string_view name) const {
@@ -45,17 +47,23 @@ result<std::string> secret_store::secret(std::string_view name) const {
   if (source != sources_.end())
     if (const auto* file = std::get_if<secret_from_file>(&source->second))
       return from_file(file->path, name);
-  const auto variable =
-    source != sources_.end() ? std::get<secret_from_env>(source->second).variable : secret_variable(name);
+  const auto variable = source != sources_.end()
+                          ? std::get<secret_from_env>(source->second).variable
+                          : secret_variable(name);
   const auto value = env_.find(variable);
   if (value != env_.end())
     return checked(value->second, name);
-  return error{errc::not_found, "secret `" + std::string{name} + "` is missing: set " + variable +
-                                  (source != sources_.end() ? "" : ", or name its place under `secrets` in the node's configuration")};
+  return error{errc::not_found,
+               "secret `" + std::string{name} + "` is missing: set " + variable +
+                 (source != sources_.end()
+                    ? ""
+                    : ", or name its place under `secrets` in the node's configuration")};
 }
 
 bool is_secret_name(std::string_view name) noexcept {
-  const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'; };
+  const auto fits = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  };
   return !name.empty() && name.size() <= 63 && name.front() >= 'a' && name.front() <= 'z' &&
          std::all_of(name.begin(), name.end(), fits);
 }

@@ -51,15 +51,14 @@ result<std::unique_ptr<crash_slots>> crash_slots::open(const std::string& path) 
     auto& one = out->slots_[i];
     if (one.used == 1 && one.name_bytes <= name_bytes_max)
       if (auto agent = parse_agent_name({one.name, one.name_bytes}))
-        out->found_.push_back({std::move(*agent), run_id{id_from_bytes({reinterpret_cast<const char*>(one.run), 16})}});
+        out->found_.push_back(
+          {std::move(*agent), run_id{id_from_bytes({reinterpret_cast<const char*>(one.run), 16})}});
     one.used = 0;
   }
   return out;
 }
 
-crash_slots::~crash_slots() {
-  ::munmap(slots_, sizeof(slot) * slot_count);
-}
+crash_slots::~crash_slots() { ::munmap(slots_, sizeof(slot) * slot_count); }
 
 crash_slots::slot* crash_slots::mine() noexcept {
   const std::size_t number = number_of_this_thread();

@@ -43,7 +43,8 @@ void open(std::string_view level_name, std::string_view format) {
     if (level_name == names[i])
       chosen = static_cast<level>(i);
   as_json = format == "json";
-  sink = std::make_shared<spdlog::logger>("holdfast", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  sink =
+    std::make_shared<spdlog::logger>("holdfast", std::make_shared<spdlog::sinks::stderr_sink_mt>());
   sink->set_level(spdlog::level::trace);
   sink->set_pattern(as_json ? R"({"at":"%Y-%m-%dT%H:%M:%S.%e%z",%v})" : "%Y-%m-%dT%H:%M:%S.%e %v");
   sink->flush_on(spdlog::level::trace);

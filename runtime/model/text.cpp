@@ -6,7 +6,6 @@ namespace holdfast::model {
 
 namespace {
 
-
 struct sequence {
   std::size_t bytes;  // of the sequence, or of the maximal subpart of an ill-formed one; at least 1
   bool well_formed;

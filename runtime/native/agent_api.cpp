@@ -23,7 +23,8 @@ struct turn::impl {
   void ask_for(native::request request) {
     if (ended)
       throw std::logic_error("the handler already ended the run");
-    ended = request.what == native::request::kind::complete || request.what == native::request::kind::fail;
+    ended = request.what == native::request::kind::complete ||
+            request.what == native::request::kind::fail;
     result.requests.push_back(std::move(request));
   }
 };
@@ -101,20 +102,15 @@ void turn::wait_for(std::string event_type, std::string where, std::chrono::mill
   impl_.ask_for({kind::wait_for, std::move(event_type), {}, std::move(where), timeout.count()});
 }
 
-void turn::emit(std::string text) {
-  impl_.ask_for({kind::emit, {}, std::move(text), {}, 0});
-}
+void turn::emit(std::string text) { impl_.ask_for({kind::emit, {}, std::move(text), {}, 0}); }
 
-void turn::complete(json result) {
-  impl_.ask_for({kind::complete, {}, dump(result), {}, 0});
-}
+void turn::complete(json result) { impl_.ask_for({kind::complete, {}, dump(result), {}, 0}); }
 
-void turn::fail(std::string error) {
-  impl_.ask_for({kind::fail, {}, std::move(error), {}, 0});
-}
+void turn::fail(std::string error) { impl_.ask_for({kind::fail, {}, std::move(error), {}, 0}); }
 
 std::chrono::sys_time<std::chrono::microseconds> turn::now() const noexcept {
-  return std::chrono::sys_time<std::chrono::microseconds>{std::chrono::microseconds{impl_.call.now_us}};
+  return std::chrono::sys_time<std::chrono::microseconds>{
+    std::chrono::microseconds{impl_.call.now_us}};
 }
 
 std::uint64_t turn::random() noexcept {  // splitmix64 (Steele, Lea, Flood 2014)
@@ -124,13 +120,9 @@ std::uint64_t turn::random() noexcept {  // splitmix64 (Steele, Lea, Flood 2014)
   return z ^ (z >> 31);
 }
 
-void turn::log(std::string_view text) const {
-  impl_.call.log(text);
-}
+void turn::log(std::string_view text) const { impl_.call.log(text); }
 
-const std::string& turn::agent() const noexcept {
-  return impl_.call.agent;
-}
+const std::string& turn::agent() const noexcept { return impl_.call.agent; }
 
 void agent::on_outcome(turn& t, const outcome& o) {
   if (o.status == outcome_kind::succeeded)
@@ -146,10 +138,12 @@ void agent::on_timer(turn&, std::string_view tag) {
 void agent::on_cancel(turn&) {}
 
 void register_agent(std::string type, std::function<std::unique_ptr<agent>()> make) {
-  const bool valid = !type.empty() && type.size() <= 63 && type.front() >= 'a' && type.front() <= 'z'
-                     && type.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
+  const bool valid =
+    !type.empty() && type.size() <= 63 && type.front() >= 'a' && type.front() <= 'z' &&
+    type.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
   if (!valid)
-    throw std::invalid_argument("an agent type is 1 to 63 of a-z, 0-9 and '-', and starts with a letter: " + type);
+    throw std::invalid_argument(
+      "an agent type is 1 to 63 of a-z, 0-9 and '-', and starts with a letter: " + type);
   auto& known = registry::get();
   const std::lock_guard lock{known.mutex};
   if (!known.types.emplace(std::move(type), std::move(make)).second)

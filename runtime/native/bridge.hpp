@@ -14,8 +14,8 @@ namespace holdfast::native {
 struct handler_call {
   enum class kind : std::uint8_t { event, outcome, timer, cancel };
   kind what = kind::event;
-  std::string agent;  ///< `type/key`
-  std::string memory; ///< JSON text
+  std::string agent;   ///< `type/key`
+  std::string memory;  ///< JSON text
   std::int64_t now_us = 0;
   std::uint64_t random = 0;
   std::uint32_t effect_next = 1;
@@ -24,7 +24,7 @@ struct handler_call {
   std::uint32_t effect = 0;                                                               // outcome
   std::string tool, result, error;
   int status = 1;
-  std::string tag;                                                                        // timer
+  std::string tag;  // timer
 
   /// Throws std::invalid_argument unless the definition has this tool and the input fits it.
   std::function<void(std::string_view tool, std::string_view input)> check_tool;
@@ -35,9 +35,9 @@ struct handler_call {
 struct request {
   enum class kind : std::uint8_t { call, model, send, ask, sleep, wait_for, emit, complete, fail };
   kind what = kind::complete;
-  std::string name;  ///< tool, agent, event type, tag
-  std::string body;  ///< JSON text; emit and fail: plain text
-  std::string extra; ///< model: options · send, ask: event type · wait_for: where
+  std::string name;   ///< tool, agent, event type, tag
+  std::string body;   ///< JSON text; emit and fail: plain text
+  std::string extra;  ///< model: options · send, ask: event type · wait_for: where
   std::int64_t duration_ms = 0;
 };
 struct handler_result {

@@ -17,10 +17,12 @@ using nlohmann::json;
 void check_tool(const compiled_agent& spec, std::string_view name, std::string_view input) {
   const auto* tool = spec.tool(name);
   if (tool == nullptr)
-    throw std::invalid_argument("the definition of " + spec.def.type + " has no tool `" + std::string{name} + "`");
+    throw std::invalid_argument("the definition of " + spec.def.type + " has no tool `" +
+                                std::string{name} + "`");
   if (tool->input)
     if (auto valid = tool->input->validate(input); !valid)
-      throw std::invalid_argument("the input of " + std::string{name} + " does not fit its schema: " + valid.error().context);
+      throw std::invalid_argument("the input of " + std::string{name} +
+                                  " does not fit its schema: " + valid.error().context);
 }
 
 agent_name target_of(const std::string& text) {
@@ -47,7 +49,8 @@ bool declare(turn_builder& turn, const compiled_agent& spec, native::request& r,
       if (std::holds_alternative<agent_call>(tool->def.target)) {
         const auto& other = std::get<agent_call>(tool->def.target);
         agent_request ask;
-        ask.target = {other.type, to_text(turn.state().run->id.id) + "-" + std::to_string(turn.state().effect_next)};
+        ask.target = {other.type, to_text(turn.state().run->id.id) + "-" +
+                                    std::to_string(turn.state().effect_next)};
         ask.sent.type = "holdfast.ask";
         ask.sent.source = "holdfast:" + to_string(turn.state().name);
         ask.sent.data = r.body;
@@ -62,7 +65,8 @@ bool declare(turn_builder& turn, const compiled_agent& spec, native::request& r,
       send_event(turn, target_of(r.name), event_to_send(turn, r));
       return true;
     case kind::ask:
-      return request_agent(turn, spec, {target_of(r.name), event_to_send(turn, r), r.name, {}}) != 0;
+      return request_agent(turn, spec, {target_of(r.name), event_to_send(turn, r), r.name, {}}) !=
+             0;
     case kind::sleep:
       turn.set_timer(timer_kind::sleep, turn.now() + r.duration_ms * 1'000, r.name);
       return true;
@@ -80,8 +84,10 @@ bool declare(turn_builder& turn, const compiled_agent& spec, native::request& r,
       complete_run(turn, r.body);
       return false;
     case kind::fail: {
-      const std::uint32_t effect = t.what == trigger::kind::outcome && t.effect.status != outcome_status::succeeded
-                                     ? t.effect.no : 0;
+      const std::uint32_t effect =
+        t.what == trigger::kind::outcome && t.effect.status != outcome_status::succeeded
+          ? t.effect.no
+          : 0;
       fail_run(turn, {"agent_failed", r.body, effect, true});
       return false;
     }
@@ -91,7 +97,8 @@ bool declare(turn_builder& turn, const compiled_agent& spec, native::request& r,
 
 }  // namespace
 
-void native_behaviour::on_trigger(turn_builder& turn, const compiled_agent& spec, const trigger& t) const {
+void native_behaviour::on_trigger(turn_builder& turn, const compiled_agent& spec,
+                                  const trigger& t) const {
   native::handler_call call;
   call.agent = to_string(turn.state().name);
   auto memory = turn.memory();
@@ -101,7 +108,9 @@ void native_behaviour::on_trigger(turn_builder& turn, const compiled_agent& spec
   call.now_us = turn.now();
   call.random = turn.next_random();
   call.effect_next = turn.state().effect_next;
-  call.check_tool = [&](std::string_view tool, std::string_view input) { check_tool(spec, tool, input); };
+  call.check_tool = [&](std::string_view tool, std::string_view input) {
+    check_tool(spec, tool, input);
+  };
   call.log = [&](std::string_view text) {
     if (log_)
       log_(call.agent, text);
@@ -123,8 +132,9 @@ void native_behaviour::on_trigger(turn_builder& turn, const compiled_agent& spec
       call.effect = t.effect.no;
       call.tool = t.effect.name;
       call.status = static_cast<int>(t.effect.status);
-      call.result = t.effect.kind == effect_kind::model ? json(t.effect.output).dump(-1, ' ', false, json::error_handler_t::replace)
-                                                        : t.effect.output;
+      call.result = t.effect.kind == effect_kind::model
+                      ? json(t.effect.output).dump(-1, ' ', false, json::error_handler_t::replace)
+                      : t.effect.output;
       call.error = t.effect.error.message;
       break;
     case trigger::kind::timer:
@@ -148,7 +158,10 @@ void echo_behaviour::on_trigger(turn_builder& turn, const compiled_agent&, const
   if (t.what != trigger::kind::start)
     return;
   const bool is_json = t.arrived.data.empty() || json::accept(t.arrived.data);
-  complete_run(turn, t.arrived.data.empty() ? "null" : is_json ? t.arrived.data : json(t.arrived.data).dump(-1, ' ', false, json::error_handler_t::replace));
+  complete_run(turn, t.arrived.data.empty() ? "null"
+                     : is_json
+                       ? t.arrived.data
+                       : json(t.arrived.data).dump(-1, ' ', false, json::error_handler_t::replace));
 }
 
 namespace {
@@ -163,11 +176,13 @@ std::uint32_t steps_asked(const std::string& data) {
 
 }  // namespace
 
-void loop_behaviour::on_trigger(turn_builder& turn, const compiled_agent& spec, const trigger& t) const {
+void loop_behaviour::on_trigger(turn_builder& turn, const compiled_agent& spec,
+                                const trigger& t) const {
   if (t.what == trigger::kind::cancel)
     return;
   // The number asked for travels as the call's id, so that no step has to read the event again.
-  const std::string asked = t.what == trigger::kind::start ? std::to_string(steps_asked(t.arrived.data)) : t.effect.call_id;
+  const std::string asked =
+    t.what == trigger::kind::start ? std::to_string(steps_asked(t.arrived.data)) : t.effect.call_id;
   const auto steps = static_cast<std::uint32_t>(std::strtoul(asked.c_str(), nullptr, 10));
   if (turn.state().run->steps >= steps) {
     complete_run(turn, "{\"steps\":" + std::to_string(steps) + "}");

@@ -4,9 +4,10 @@
 
 namespace holdfast::bench {
 
-loop_result run_closed_loop(std::uint32_t slots, std::size_t outstanding, std::chrono::nanoseconds warmup,
-                            std::chrono::nanoseconds length, const std::function<void(std::uint32_t)>& start,
-                            completions& done, const std::function<void()>& on_open) {
+loop_result run_closed_loop(std::uint32_t slots, std::size_t outstanding,
+                            std::chrono::nanoseconds warmup, std::chrono::nanoseconds length,
+                            const std::function<void(std::uint32_t)>& start, completions& done,
+                            const std::function<void()>& on_open) {
   std::vector<steady::time_point> started_at(slots);
   std::deque<std::uint32_t> free;
   for (std::uint32_t i = 0; i < slots; ++i)

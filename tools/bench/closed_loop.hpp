@@ -53,8 +53,9 @@ struct loop_result {
 
 /// Runs `start(slot)` for `slots` slots in turn, `outstanding` at a time; each comes back through `done`. The window opens
 /// after `warmup`; `on_open` is called then.
-loop_result run_closed_loop(std::uint32_t slots, std::size_t outstanding, std::chrono::nanoseconds warmup,
-                            std::chrono::nanoseconds length, const std::function<void(std::uint32_t)>& start,
-                            completions& done, const std::function<void()>& on_open);
+loop_result run_closed_loop(std::uint32_t slots, std::size_t outstanding,
+                            std::chrono::nanoseconds warmup, std::chrono::nanoseconds length,
+                            const std::function<void(std::uint32_t)>& start, completions& done,
+                            const std::function<void()>& on_open);
 
 }  // namespace holdfast::bench

@@ -42,8 +42,10 @@ std::chrono::nanoseconds of_seconds(double seconds) {
 
 nlohmann::json describe(const loop_result& result, const process_meter& used) {
   const auto operations = static_cast<double>(std::max<std::uint64_t>(result.operations, 1));
-  return {{"rate_per_s", operations / result.seconds},      {"p50_ms", result.latency.quantile_ms(0.5)},
-          {"p99_ms", result.latency.quantile_ms(0.99)},     {"cpu_us_per_op", used.cpu_us() / operations},
+  return {{"rate_per_s", operations / result.seconds},
+          {"p50_ms", result.latency.quantile_ms(0.5)},
+          {"p99_ms", result.latency.quantile_ms(0.99)},
+          {"cpu_us_per_op", used.cpu_us() / operations},
           {"handoffs_per_op", used.handoffs() / operations}};
 }
 
@@ -86,7 +88,8 @@ struct turn_source {
 };
 
 time_us wall_now() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+           std::chrono::system_clock::now().time_since_epoch())
     .count();
 }
 
@@ -106,10 +109,12 @@ class reporting_listener final : public commit_listener {
 public:
   explicit reporting_listener(completions& done) : done_(done) {}
   void leading(group_id group, std::uint64_t term) override { terms[group] = term; }
-  void committed(group_id, std::uint64_t, std::uint64_t, std::vector<std::shared_ptr<const turn_record>> records) override {
+  void committed(group_id, std::uint64_t, std::uint64_t,
+                 std::vector<std::shared_ptr<const turn_record>> records) override {
     numbers_.clear();
     for (const auto& record : records)
-      numbers_.push_back(static_cast<std::uint32_t>(std::strtoul(record->agent.key.c_str() + 1, nullptr, 10)));
+      numbers_.push_back(
+        static_cast<std::uint32_t>(std::strtoul(record->agent.key.c_str() + 1, nullptr, 10)));
     done_.add(numbers_);
   }
   void lost(group_id, std::uint64_t, errc) override { give_up("the log was lost"); }
@@ -147,7 +152,9 @@ nlohmann::json measure_log(const settings& s) {
     agent_count, s.outstanding, of_seconds(s.warmup), of_seconds(s.seconds),
     [&](std::uint32_t slot) {
       auto& agent = agents[slot];
-      if (auto taken = log.propose(agent.group, listener.terms.at(agent.group), agent.next(wall_now(), data)); !taken)
+      if (auto taken =
+            log.propose(agent.group, listener.terms.at(agent.group), agent.next(wall_now(), data));
+          !taken)
         give_up(taken.error().context);
     },
     done,
@@ -197,7 +204,8 @@ nlohmann::json measure_rocksdb(const settings& s) {
       for (const auto slot : slots) {
         std::string key(17, '\0');
         for (int i = 0; i < 8; ++i) {
-          key[static_cast<std::size_t>(i)] = static_cast<char>(slot * 0x9E3779B97F4A7C15ULL >> (56 - 8 * i));
+          key[static_cast<std::size_t>(i)] =
+            static_cast<char>(slot * 0x9E3779B97F4A7C15ULL >> (56 - 8 * i));
           key[static_cast<std::size_t>(9 + i)] = static_cast<char>(number >> (56 - 8 * i));
         }
         ++number;
@@ -213,7 +221,10 @@ nlohmann::json measure_rocksdb(const settings& s) {
   std::uint64_t syncs_from = 0;
   const auto result = run_closed_loop(
     agent_count, s.outstanding, of_seconds(s.warmup), of_seconds(s.seconds),
-    [&](std::uint32_t slot) { queue.add({&slot, 1}); }, done,
+    [&](std::uint32_t slot) {
+      queue.add({&slot, 1});
+    },
+    done,
     [&] {
       used.emplace();
       syncs_from = syncs;
@@ -221,7 +232,8 @@ nlohmann::json measure_rocksdb(const settings& s) {
   auto out = describe(result, *used);
   queue.add({&stop, 1});
   writer.join();
-  out["records_per_sync"] = static_cast<double>(result.operations) / static_cast<double>(syncs.load() - syncs_from);
+  out["records_per_sync"] =
+    static_cast<double>(result.operations) / static_cast<double>(syncs.load() - syncs_from);
   return out;
 }
 
@@ -238,8 +250,8 @@ nlohmann::json measure_append(const settings& s) {
   std::optional<process_meter> used;
   for (;;) {
     const auto from = steady::now();
-    if (::write(file.number(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())
-        || ::fdatasync(file.number()) != 0)
+    if (::write(file.number(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()) ||
+        ::fdatasync(file.number()) != 0)
       give_up("cannot write " + path);
     const auto now = steady::now();
     if (from < opens)
@@ -270,7 +282,9 @@ int main(int argc, char** argv) {
   app.add_option("--seconds", s.seconds);
   app.add_option("--warmup", s.warmup);
   CLI11_PARSE(app, argc, argv);
-  const auto out = s.what == "log" ? measure_log(s) : s.what == "rocksdb" ? measure_rocksdb(s) : measure_append(s);
+  const auto out = s.what == "log"       ? measure_log(s)
+                   : s.what == "rocksdb" ? measure_rocksdb(s)
+                                         : measure_append(s);
   std::puts(out.dump().c_str());
   return 0;
 }

@@ -21,8 +21,10 @@ namespace {
 /// Accepts everything at once, remembers nothing.
 class forgetful_node final : public backend {
 public:
-  void submit(agent_name to, command, std::optional<idempotency>, bool until_end, answer_function tell) override {
-    const event_id event{make_id(now(), 1, hash_of(to), number_.fetch_add(1, std::memory_order_relaxed))};
+  void submit(agent_name to, command, std::optional<idempotency>, bool until_end,
+              answer_function tell) override {
+    const event_id event{
+      make_id(now(), 1, hash_of(to), number_.fetch_add(1, std::memory_order_relaxed))};
     const run_id run{event.id};
     if (!until_end)
       return tell(accepted_event{std::move(to), event, run, false, false});
@@ -40,9 +42,16 @@ public:
     const event_id id{make_id(now(), 1, 1, number_.fetch_add(1, std::memory_order_relaxed))};
     tell(routed_event{id, {}, false});
   }
-  void fork(agent_name, seq_no, std::string, std::string, answer_function tell) override { refuse(tell); }
-  void apply(std::vector<definition_change_request>, bool, std::string, answer_function tell) override { refuse(tell); }
-  void settle_dead_letter(event_id, bool, std::string, answer_function tell) override { refuse(tell); }
+  void fork(agent_name, seq_no, std::string, std::string, answer_function tell) override {
+    refuse(tell);
+  }
+  void apply(std::vector<definition_change_request>, bool, std::string,
+             answer_function tell) override {
+    refuse(tell);
+  }
+  void settle_dead_letter(event_id, bool, std::string, answer_function tell) override {
+    refuse(tell);
+  }
   void wait_for(agent_name, run_id, answer_function tell) override { refuse(tell); }
 
   std::shared_ptr<const catalog> definitions() const override { return definitions_; }
@@ -51,15 +60,21 @@ public:
   node_status status() const override { return {true, false, {}, "bench", "bench", 0}; }
   std::vector<metric_value> metrics() const override { return {}; }
   time_us now() const override {
-    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+    return std::chrono::duration_cast<std::chrono::microseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
       .count();
   }
   bool has_native(std::string_view) const override { return true; }
-  std::uint64_t subscribe(agent_name, std::function<void(std::shared_ptr<const turn_record>)>) override { return 1; }
+  std::uint64_t subscribe(agent_name,
+                          std::function<void(std::shared_ptr<const turn_record>)>) override {
+    return 1;
+  }
   void unsubscribe(std::uint64_t) override {}
 
 private:
-  static void refuse(const answer_function& tell) { tell(error{errc::not_available, "not in this benchmark"}); }
+  static void refuse(const answer_function& tell) {
+    tell(error{errc::not_available, "not in this benchmark"});
+  }
 
   std::atomic<std::uint64_t> number_{1};
   std::shared_ptr<const catalog> definitions_ = std::make_shared<const catalog>();
@@ -82,15 +97,19 @@ public:
 private:
   static std::string event_text() {
     const auto now = std::chrono::system_clock::now();
-    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
+    const auto ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
     const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
     std::tm utc{};
     ::gmtime_r(&seconds, &utc);
     char at[40];
     std::strftime(at, sizeof at, "%Y-%m-%dT%H:%M:%S.", &utc);
-    return std::string{"id: 00000000000000000000000000\nevent: text.delta\ndata: {\"run_id\":\"run_0000000000000000000000000\","
-                       "\"seq\":1,\"at\":\""} + at + std::to_string(1'000 + ms).substr(1)
-           + "Z\",\"step\":1,\"offset\":1,\"text\":\"word \"}\n\n";
+    return std::string{
+             "id: 00000000000000000000000000\nevent: text.delta\ndata: "
+             "{\"run_id\":\"run_0000000000000000000000000\","
+             "\"seq\":1,\"at\":\""} +
+           at + std::to_string(1'000 + ms).substr(1) +
+           "Z\",\"step\":1,\"offset\":1,\"text\":\"word \"}\n\n";
   }
   void run() {
     auto due = std::chrono::steady_clock::now();
@@ -126,7 +145,9 @@ int serve(const std::string& answer, unsigned status, const std::string& header)
     constant.headers.emplace_back(header.substr(0, colon), header.substr(colon + 2));
   net::handler handler = [&constant](net::http_request&&, net::responder to) { to.send(constant); };
   if (answer == "gateway") {
-    handler = [&front](net::http_request&& request, net::responder to) { front.handle(std::move(request), std::move(to)); };
+    handler = [&front](net::http_request&& request, net::responder to) {
+      front.handle(std::move(request), std::move(to));
+    };
   } else if (answer == "stream") {
     text.emplace();
     handler = [&text](net::http_request&&, net::responder to) {

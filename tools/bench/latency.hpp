@@ -38,16 +38,18 @@ private:
     if (value < sub_count)
       return static_cast<std::size_t>(value);
     const auto shift = static_cast<unsigned>(std::bit_width(value)) - sub_bits - 1;
-    return (std::size_t{shift} + 1) * sub_count + static_cast<std::size_t>((value >> shift) - sub_count);
+    return (std::size_t{shift} + 1) * sub_count +
+           static_cast<std::size_t>((value >> shift) - sub_count);
   }
   static double middle_of(std::size_t bucket) noexcept {
     if (bucket < sub_count)
       return static_cast<double>(bucket);
     const auto shift = bucket / sub_count - 1;
-    return (static_cast<double>(bucket % sub_count + sub_count) + 0.5) * static_cast<double>(std::uint64_t{1} << shift);
+    return (static_cast<double>(bucket % sub_count + sub_count) + 0.5) *
+           static_cast<double>(std::uint64_t{1} << shift);
   }
 
-  std::array<std::uint64_t, sub_count * (64 - sub_bits + 1)> buckets_{};
+  std::array<std::uint64_t, sub_count*(64 - sub_bits + 1)> buckets_{};
   std::uint64_t count_ = 0;
 };
 

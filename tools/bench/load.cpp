@@ -31,7 +31,8 @@ struct client {
 
 class load_loop {
 public:
-  explicit load_loop(const load_options& options) : options_(options), requests_(options.requests), poll_(::epoll_create1(EPOLL_CLOEXEC)) {
+  explicit load_loop(const load_options& options)
+    : options_(options), requests_(options.requests), poll_(::epoll_create1(EPOLL_CLOEXEC)) {
     clients_.reserve(options.clients);
     for (std::size_t i = 0; i < options.clients; ++i) {
       clients_.push_back({connect_to(options.port), {}, {}});
@@ -55,7 +56,8 @@ public:
     auto last_answer = started;
     auto opened_at = started;
     for (;;) {
-      const int ready = ::epoll_wait(poll_.number(), events_.data(), static_cast<int>(events_.size()), wait_ms_max);
+      const int ready =
+        ::epoll_wait(poll_.number(), events_.data(), static_cast<int>(events_.size()), wait_ms_max);
       for (int i = 0; i < ready; ++i) {
         auto& c = clients_[events_[static_cast<std::size_t>(i)].data.u64];
         if (!c.answer.read(c.socket.number()))
@@ -101,8 +103,8 @@ private:
     }
     ++result_.refused;
     if (result_.first_refusal.empty())
-      result_.first_refusal = std::string{c.answer.head().substr(0, c.answer.head().find("\r\n"))} + " "
-                              + std::string{c.answer.body().substr(0, 300)};
+      result_.first_refusal = std::string{c.answer.head().substr(0, c.answer.head().find("\r\n"))} +
+                              " " + std::string{c.answer.body().substr(0, 300)};
   }
 
   const load_options& options_;
@@ -169,15 +171,17 @@ request_template request_template::post(std::string path, std::string body) {
   static constexpr std::string_view serial = "{serial}";
   // The length of the body is needed before its text: digits first, places found afterwards by a mark.
   const auto mark = [](std::string& text) {
-    for (const auto& [name, digits, c] : {std::tuple{agent, agent_digits, '\1'}, std::tuple{serial, serial_digits, '\2'}})
+    for (const auto& [name, digits, c] :
+         {std::tuple{agent, agent_digits, '\1'}, std::tuple{serial, serial_digits, '\2'}})
       for (auto at = text.find(name); at != std::string::npos; at = text.find(name))
         text.replace(at, name.size(), digits, c);
   };
   mark(path);
   mark(body);
   request_template out;
-  out.text_ = "POST " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: "
-              + std::to_string(body.size()) + "\r\n\r\n" + body;
+  out.text_ = "POST " + path +
+              " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: " +
+              std::to_string(body.size()) + "\r\n\r\n" + body;
   for (std::size_t at = 0; (at = out.text_.find_first_of("\1\2", at)) != std::string::npos;) {
     out.places_.push_back({at, out.text_[at] == '\1' ? agent_digits : serial_digits});
     at += out.places_.back().digits;
@@ -194,8 +198,6 @@ const std::string& request_template::with(std::uint64_t agent, std::uint64_t ser
   return text_;
 }
 
-load_result run_load(const load_options& options) {
-  return load_loop{options}.run();
-}
+load_result run_load(const load_options& options) { return load_loop{options}.run(); }
 
 }  // namespace holdfast::bench

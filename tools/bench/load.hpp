@@ -60,7 +60,7 @@ struct load_result {
   std::uint64_t refused = 0;   ///< within the window, with another one
   double seconds = 0;
   latency_histogram latency;
-  std::string first_refusal;   ///< status line and body
+  std::string first_refusal;  ///< status line and body
 };
 
 load_result run_load(const load_options& options);

@@ -12,7 +12,9 @@ inline rusage usage_now() {
 }
 
 inline double cpu_us_of(const rusage& used) {
-  const auto us = [](const timeval& t) { return static_cast<double>(t.tv_sec) * 1e6 + static_cast<double>(t.tv_usec); };
+  const auto us = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) * 1e6 + static_cast<double>(t.tv_usec);
+  };
   return us(used.ru_utime) + us(used.ru_stime);
 }
 

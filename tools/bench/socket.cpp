@@ -44,7 +44,8 @@ descriptor connect_to(std::uint16_t port) {
 void send_all(int socket, std::string_view bytes) {
   const auto sent = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
   if (sent != static_cast<ssize_t>(bytes.size()))
-    give_up(sent < 0 ? std::string{"cannot send: "} + std::strerror(errno) : "the server does not read its requests");
+    give_up(sent < 0 ? std::string{"cannot send: "} + std::strerror(errno)
+                     : "the server does not read its requests");
 }
 
 void say_window(bool open) {

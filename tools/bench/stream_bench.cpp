@@ -32,9 +32,7 @@ struct settings {
   double warmup = 2;
 };
 
-std::chrono::nanoseconds wall_now() {
-  return std::chrono::system_clock::now().time_since_epoch();
-}
+std::chrono::nanoseconds wall_now() { return std::chrono::system_clock::now().time_since_epoch(); }
 
 /// `2026-11-21T09:15:04.123Z` → milliseconds since 1970; remembers the last minute.
 class stamp_reader {
@@ -63,7 +61,8 @@ private:
 
 /// Sends one event and gives the run that it set off.
 std::string start_run(const descriptor& connection, const std::string& type, std::size_t number) {
-  auto request = request_template::post("/v1/agents/" + type + "/k{agent}/events", R"({"data":{"say":"it"}})");
+  auto request =
+    request_template::post("/v1/agents/" + type + "/k{agent}/events", R"({"data":{"say":"it"}})");
   send_all(connection.number(), request.with(number, 0));
   answer_reader answer;
   pollfd readable{connection.number(), POLLIN, 0};
@@ -72,7 +71,8 @@ std::string start_run(const descriptor& connection, const std::string& type, std
       give_up("no answer for 10 s");
   } while (!answer.read(connection.number()));
   const auto document = nlohmann::json::parse(answer.body(), nullptr, false);
-  if (answer.status() != 202 || !document.is_object() || !document.value("run_id", nlohmann::json{}).is_string())
+  if (answer.status() != 202 || !document.is_object() ||
+      !document.value("run_id", nlohmann::json{}).is_string())
     give_up("no run: " + std::string{answer.body()});
   return document["run_id"];
 }
@@ -85,7 +85,8 @@ struct subscriber {
 
 class subscriber_loop {
 public:
-  explicit subscriber_loop(const settings& s) : settings_(s), poll_(::epoll_create1(EPOLL_CLOEXEC)) {}
+  explicit subscriber_loop(const settings& s)
+    : settings_(s), poll_(::epoll_create1(EPOLL_CLOEXEC)) {}
 
   void subscribe(const std::vector<std::string>& runs) {
     for (std::size_t i = 0; i < settings_.subscribers; ++i) {
@@ -95,8 +96,10 @@ public:
       wanted.events = EPOLLIN;
       wanted.data.u64 = i;
       ::epoll_ctl(poll_.number(), EPOLL_CTL_ADD, socket.number(), &wanted);
-      const auto path = runs.empty() ? std::string{"/"} : "/v1/runs/" + runs[i % runs.size()] + "/stream";
-      send_all(socket.number(), "GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n");
+      const auto path =
+        runs.empty() ? std::string{"/"} : "/v1/runs/" + runs[i % runs.size()] + "/stream";
+      send_all(socket.number(),
+               "GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n");
       poll(0);
     }
   }
@@ -121,20 +124,23 @@ public:
             {"seconds", seconds},
             {"p50_ms", delays_.quantile_ms(0.5)},
             {"p99_ms", delays_.quantile_ms(0.99)},
-            {"client_cpu_us_per_op", cpu_us / static_cast<double>(std::max<std::uint64_t>(delays_.count(), 1))},
+            {"client_cpu_us_per_op",
+             cpu_us / static_cast<double>(std::max<std::uint64_t>(delays_.count(), 1))},
             {"text_bytes_per_s", static_cast<double>(bytes_) / seconds},
             {"silent", silent}};
   }
 
 private:
   void listen_for(double seconds) {
-    const auto until = steady::now() + std::chrono::nanoseconds{static_cast<std::int64_t>(seconds * 1e9)};
+    const auto until =
+      steady::now() + std::chrono::nanoseconds{static_cast<std::int64_t>(seconds * 1e9)};
     while (steady::now() < until)
       poll(10);
   }
 
   void poll(int wait_ms) {
-    const int ready = ::epoll_wait(poll_.number(), events_.data(), static_cast<int>(events_.size()), wait_ms);
+    const int ready =
+      ::epoll_wait(poll_.number(), events_.data(), static_cast<int>(events_.size()), wait_ms);
     for (int i = 0; i < ready; ++i)
       read(subscribers_[events_[static_cast<std::size_t>(i)].data.u64]);
   }
@@ -166,7 +172,8 @@ private:
     if (at == std::string_view::npos)
       return;
     // Stamps are cut to milliseconds, so a delay reads up to one too long.
-    delays_.add(wall_now() - std::chrono::milliseconds{stamps_.ms_of(event.substr(at + name.size()))});
+    delays_.add(wall_now() -
+                std::chrono::milliseconds{stamps_.ms_of(event.substr(at + name.size()))});
     ++from.deltas;
   }
 

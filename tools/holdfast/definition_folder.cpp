@@ -14,7 +14,8 @@ bool is_definition_file(const fs::path& file) {
   const auto extension = file.extension();
   if (extension != ".yaml" && extension != ".yml" && extension != ".json")
     return false;
-  return std::none_of(std::begin(others), std::end(others), [&](const char* name) { return file.stem() == name; });
+  return std::none_of(std::begin(others), std::end(others),
+                      [&](const char* name) { return file.stem() == name; });
 }
 
 }  // namespace

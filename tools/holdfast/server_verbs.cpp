@@ -79,13 +79,15 @@ void stop(node& running) {
 
 std::string url_of(const node_config& config, std::uint16_t port) {
   const bool v6 = config.http.host.find(':') != std::string::npos;
-  return "http://" + (v6 ? "[" + config.http.host + "]" : config.http.host) + ":" + std::to_string(port);
+  return "http://" + (v6 ? "[" + config.http.host + "]" : config.http.host) + ":" +
+         std::to_string(port);
 }
 
 /// The definitions of a folder, kept current on a running node.
 class watched_folder {
 public:
-  watched_folder(fs::path folder, const std::string& server) : folder_(std::move(folder)), api_({server, {}, {}}) {}
+  watched_folder(fs::path folder, const std::string& server)
+    : folder_(std::move(folder)), api_({server, {}, {}}) {}
 
   /// Applies the folder when something in it changed since the last look. A folder that does not apply keeps the old
   /// versions and says why. False: it was refused.
@@ -100,8 +102,10 @@ public:
     seen_ = now;
     if (now.empty()) {
       if (first)
-        std::fprintf(stderr, "holdfast: no definitions in %s yet; `holdfast init DIR` writes some to start with\n",
-                     folder_.c_str());
+        std::fprintf(
+          stderr,
+          "holdfast: no definitions in %s yet; `holdfast init DIR` writes some to start with\n",
+          folder_.c_str());
       return true;
     }
     return apply(first);
@@ -112,7 +116,8 @@ private:
     json files = json::array();
     for (const auto& [file, at] : *seen_) {
       std::ifstream in{file, std::ios::binary};
-      files.push_back({{"name", file.string()}, {"text", std::string{std::istreambuf_iterator<char>{in}, {}}}});
+      files.push_back(
+        {{"name", file.string()}, {"text", std::string{std::istreambuf_iterator<char>{in}, {}}}});
     }
     cli::api_request request{.method = "PUT", .path = cli::api_path{"/v1/definitions"}};
     request.content_type = "application/vnd.holdfast.definitions+json";
@@ -121,8 +126,9 @@ private:
       const auto answer = api_.call(request).document();
       for (const auto& item : answer.value("items", json::array()))
         if (first || item.value("change", "") != "unchanged")
-          std::fprintf(stderr, "  %s/%s@%s %s\n", item.value("kind", "").c_str(), item.value("name", "").c_str(),
-                       item.value("version", json{}).dump().c_str(), item.value("change", "").c_str());
+          std::fprintf(stderr, "  %s/%s@%s %s\n", item.value("kind", "").c_str(),
+                       item.value("name", "").c_str(), item.value("version", json{}).dump().c_str(),
+                       item.value("change", "").c_str());
       if (first)
         print_examples(answer);
       return true;
@@ -139,7 +145,9 @@ private:
   void print_examples(const json& answer) const {
     for (const auto& item : answer.value("items", json::array()))
       if (item.value("kind", "") == "agent")
-        std::fprintf(stderr, "  curl -sS '%s/v1/agents/%s/demo/events?wait=30s' -H 'Content-Type: application/json' -d '{\"data\":{}}'\n",
+        std::fprintf(stderr,
+                     "  curl -sS '%s/v1/agents/%s/demo/events?wait=30s' -H 'Content-Type: "
+                     "application/json' -d '{\"data\":{}}'\n",
                      api_.server().c_str(), item.value("name", "").c_str());
   }
 
@@ -188,8 +196,11 @@ int run_dev(const dev_options& options) {
   if (auto started = running.start(); !started)
     return refuse(started.error());
   const auto url = url_of(loaded.config, running.port());
-  std::fprintf(stderr, "holdfast: listening on %s\n  data     %s%s\n  health   %s/readyz\n  openapi  %s/openapi.json\n", url.c_str(),
-               loaded.config.data.c_str(), temporary ? " (temporary; keep it with --data DIR)" : "", url.c_str(), url.c_str());
+  std::fprintf(stderr,
+               "holdfast: listening on %s\n  data     %s%s\n  health   %s/readyz\n  openapi  "
+               "%s/openapi.json\n",
+               url.c_str(), loaded.config.data.c_str(),
+               temporary ? " (temporary; keep it with --data DIR)" : "", url.c_str(), url.c_str());
   watched_folder folder{options.dir, url};
   folder.look();
   std::fprintf(stderr, "holdfast: ready; Ctrl-C stops\n");
@@ -203,17 +214,21 @@ int run_dev(const dev_options& options) {
 int run_serve(const serve_options& options) {
   const stop_signals signals;
   arm_kill_points();
-  auto loaded = load_config(options.config ? std::optional<fs::path>{*options.config} : std::nullopt, options.flags,
-                            process_environment());
+  auto loaded =
+    load_config(options.config ? std::optional<fs::path>{*options.config} : std::nullopt,
+                options.flags, process_environment());
   if (!loaded)
     return report(loaded);
   log::open(loaded.config.log_level, loaded.config.log_format);
   if (loaded.config.data.empty())
-    return refuse({errc::schema, "`serve` needs a data folder: `data:` in the configuration, --data DIR or HOLDFAST_DATA"});
+    return refuse(
+      {errc::schema,
+       "`serve` needs a data folder: `data:` in the configuration, --data DIR or HOLDFAST_DATA"});
   node running{{loaded.config, loaded.env, false, cli::version_text()}};
   if (auto started = running.start(); !started)
     return refuse(started.error());
-  std::fprintf(stderr, "holdfast: listening on %s\n", url_of(loaded.config, running.port()).c_str());
+  std::fprintf(stderr, "holdfast: listening on %s\n",
+               url_of(loaded.config, running.port()).c_str());
   ::sd_notify(0, "READY=1");
   while (!signals.wait(60'000)) {
   }

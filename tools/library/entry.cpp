@@ -8,9 +8,7 @@ int run_cli(int argc, const char* const* argv);
 
 inline namespace api {
 
-int main(int argc, char** argv) {
-  return run_cli(argc, argv);
-}
+int main(int argc, char** argv) { return run_cli(argc, argv); }
 
 }  // namespace api
 }  // namespace holdfast

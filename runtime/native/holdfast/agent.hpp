@@ -36,7 +36,8 @@ public:
   const std::string& raw() const noexcept { return raw_; }
 
   event() = default;
-  event(std::string event_type, const json& event_data) : type(std::move(event_type)), raw_(event_data.dump()) {}
+  event(std::string event_type, const json& event_data)
+    : type(std::move(event_type)), raw_(event_data.dump()) {}
   static event from_raw(std::string bytes);
 
 private:
@@ -51,8 +52,8 @@ struct outcome {
   std::uint32_t effect = 0;  ///< the number that `call`, `model` or `ask` returned
   std::string tool;          ///< the tool, the model, or the agent that was asked
   outcome_kind status = outcome_kind::succeeded;
-  json result;               ///< when it succeeded; a model's answer is a string
-  std::string error;         ///< otherwise
+  json result;        ///< when it succeeded; a model's answer is a string
+  std::string error;  ///< otherwise
 };
 
 /// One turn of an agent: everything a handler may read and ask for. Lives for the handler's call.
@@ -75,7 +76,8 @@ public:
   void sleep(std::chrono::milliseconds duration, std::string tag = {});
   /// The next event of this type that fits the jq `where` (empty: all) goes to this run's `on_event`; after the timeout
   /// (0: never) `on_timer` is called with the tag `wait_for`.
-  void wait_for(std::string event_type, std::string where = {}, std::chrono::milliseconds timeout = {});
+  void wait_for(std::string event_type, std::string where = {},
+                std::chrono::milliseconds timeout = {});
   /// Text for those who follow the run.
   void emit(std::string text);
   /// Ends the run.
@@ -118,7 +120,9 @@ int main(int argc, char** argv);
 
 namespace detail {
 struct registration {
-  registration(const char* type, std::function<std::unique_ptr<agent>()> make) { register_agent(type, std::move(make)); }
+  registration(const char* type, std::function<std::unique_ptr<agent>()> make) {
+    register_agent(type, std::move(make));
+  }
 };
 }  // namespace detail
 
@@ -128,6 +132,7 @@ struct registration {
 #define HOLDFAST_AGENT_CONCAT_(a, b) a##b
 #define HOLDFAST_AGENT_CONCAT(a, b) HOLDFAST_AGENT_CONCAT_(a, b)
 /// Registers `cls` as the agent type `type` before `main`.
-#define HOLDFAST_AGENT(type, cls)                                                     \
-  static const ::holdfast::detail::registration HOLDFAST_AGENT_CONCAT(holdfast_agent_, __LINE__){ \
-    type, [] { return std::unique_ptr<::holdfast::agent>{new cls}; }}
+#define HOLDFAST_AGENT(type, cls)                                                                  \
+  static const ::holdfast::detail::registration HOLDFAST_AGENT_CONCAT(holdfast_agent_, __LINE__) { \
+    type, [] { return std::unique_ptr<::holdfast::agent>{new cls}; }                               \
+  }

@@ -58,7 +58,8 @@ public:
   }
 };
 HOLDFAST_AGENT("breaker", breaker);
-HOLDFAST_AGENT("thrower", breaker);  // has more attempts, so that it can be looked at while it waits
+HOLDFAST_AGENT("thrower",
+               breaker);  // has more attempts, so that it can be looked at while it waits
 
 /// Counts its events in its memory.
 class counter : public holdfast::agent {

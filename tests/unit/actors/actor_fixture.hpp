@@ -32,7 +32,8 @@ struct test_actor_config : caf::actor_system_config {
 struct actor_fixture : commit_listener {
   test_actor_config config;
   caf::actor_system system{config};
-  caf::scheduler::test_coordinator& scheduler = dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler());
+  caf::scheduler::test_coordinator& scheduler =
+    dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler());
   memory_store disk;
   fact_machine machine;
   memory_log log{disk, machine, *this};
@@ -54,9 +55,13 @@ struct actor_fixture : commit_listener {
     services->definitions = &definitions;
     services->now = [this] { return clock; };
     services->behaviour_of = [this](const compiled_agent& spec) -> const behaviour* {
-      return spec.def.type == "echo" ? static_cast<const behaviour*>(&echo) : spec.def.type == "loop" ? static_cast<const behaviour*>(&loop) : &llm;
+      return spec.def.type == "echo"   ? static_cast<const behaviour*>(&echo)
+             : spec.def.type == "loop" ? static_cast<const behaviour*>(&loop)
+                                       : &llm;
     };
-    services->tell = [this](const request_ref& to, answer what) { told.emplace_back(to, std::move(what)); };
+    services->tell = [this](const request_ref& to, answer what) {
+      told.emplace_back(to, std::move(what));
+    };
     services->publish = [this](std::shared_ptr<const turn_record> record) { feed.publish(record); };
     services->shard_ended = [this](group_id group, errc) { shards.remove(group); };
     auto known = load_catalog(disk, {});
@@ -73,7 +78,9 @@ struct actor_fixture : commit_listener {
     scheduler.run();
   }
 
-  void leading(group_id group, std::uint64_t term) override { shards.put(group, spawn_shard(system, services, group, term)); }
+  void leading(group_id group, std::uint64_t term) override {
+    shards.put(group, spawn_shard(system, services, group, term));
+  }
   void committed(group_id group, std::uint64_t, std::uint64_t index,
                  std::vector<std::shared_ptr<const turn_record>> records) override {
     if (auto shard = shards.find(group))
@@ -100,7 +107,8 @@ struct actor_fixture : commit_listener {
     deliver_event deliver;
     deliver.event.type = "test";
     deliver.event.data = std::move(data);
-    caf::anon_send(shards.find(1), atom::submit_v, submit_request{to, {deliver, {1, request}, until_end, {}, {}}});
+    caf::anon_send(shards.find(1), atom::submit_v,
+                   submit_request{to, {deliver, {1, request}, until_end, {}, {}}});
   }
 };
 

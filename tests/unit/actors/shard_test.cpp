@@ -2,7 +2,8 @@
 
 namespace holdfast {
 
-TEST_CASE_FIXTURE(actor_fixture, "shard: an echo is answered with its run's end, after one commit") {
+TEST_CASE_FIXTURE(actor_fixture,
+                  "shard: an echo is answered with its run's end, after one commit") {
   const auto before = log.count().groups;
   send({"echo", "a"}, R"({"x":1})", 7, true);
   scheduler.run();

@@ -20,10 +20,21 @@ bool in(const keys::range& range, const std::string& key) {
 
 // Names that are prefixes of each other, bytes around the separators, UTF-8, and the longest.
 const std::vector<agent_name> names = {
-  {"a", "a"},    {"a", "a "},       {"a", "a/b"},      {"a", "aa"},
-  {"a", "é"},    {"a", "日本"},     {"a", "🦀"},       {"a-b", "a"},
-  {"a0", "a"},   {"ab", "a"},       {"order", "4711"}, {"order", "47110"},
-  {"order", "/"}, {"z", std::string(256, 'z')}, {std::string(63, 'z'), "\xF4\x8F\xBF\xBF"},
+  {"a", "a"},
+  {"a", "a "},
+  {"a", "a/b"},
+  {"a", "aa"},
+  {"a", "é"},
+  {"a", "日本"},
+  {"a", "🦀"},
+  {"a-b", "a"},
+  {"a0", "a"},
+  {"ab", "a"},
+  {"order", "4711"},
+  {"order", "47110"},
+  {"order", "/"},
+  {"z", std::string(256, 'z')},
+  {std::string(63, 'z'), "\xF4\x8F\xBF\xBF"},
 };
 
 const std::vector<std::uint64_t> numbers = {0, 1, 255, 256, 0x2f00, number_max - 1, number_max};
@@ -48,19 +59,50 @@ std::string hex(std::string_view bytes) {
 TEST_CASE("keys: the bytes never change") {
   const agent_name name{"ab", "c"};
   const std::string id(32, '7');
-  CHECK(hex(keys::agent(0x0102, name)) == "0102" "61622f6300");
-  CHECK(hex(keys::numbered(1, name, 0x1122)) == "0001" "61622f6300" "0000000000001122");
+  CHECK(hex(keys::agent(0x0102, name)) ==
+        "0102"
+        "61622f6300");
+  CHECK(hex(keys::numbered(1, name, 0x1122)) ==
+        "0001"
+        "61622f6300"
+        "0000000000001122");
   CHECK(hex(keys::timer(1, 2, name, 3)) ==
-        "0001" "8000000000000002" "61622f6300" "0000000000000003");
-  CHECK(hex(keys::outbox(1, 0x203, 4)) == "0001" "0203" "0000000000000004");
+        "0001"
+        "8000000000000002"
+        "61622f6300"
+        "0000000000000003");
+  CHECK(hex(keys::outbox(1, 0x203, 4)) ==
+        "0001"
+        "0203"
+        "0000000000000004");
   CHECK(hex(keys::by_id(1, run_of(0x77).id)) == "0001" + id);
-  CHECK(hex(keys::definition("agent", "x", 2)) == "0000" "6167656e7400" "7800" "00000002");
-  CHECK(hex(keys::ready(1, name)) == "0001" "01" "61622f6300");
-  CHECK(hex(keys::agent_run(1, name, run_of(0x77))) == "0001" "02" "61622f6300" + id);
-  CHECK(hex(keys::reconcile(1, {run_of(0x77), 9})) == "0001" "03" + id + "00000009");
-  CHECK(hex(keys::partition_state(1)) == "0001" "01");
-  CHECK(hex(keys::log_state(1)) == "0001" "02");
-  CHECK(hex(keys::node("f")) == "ffff" "66");
+  CHECK(hex(keys::definition("agent", "x", 2)) ==
+        "0000"
+        "6167656e7400"
+        "7800"
+        "00000002");
+  CHECK(hex(keys::ready(1, name)) ==
+        "0001"
+        "01"
+        "61622f6300");
+  CHECK(hex(keys::agent_run(1, name, run_of(0x77))) ==
+        "0001"
+        "02"
+        "61622f6300" +
+          id);
+  CHECK(hex(keys::reconcile(1, {run_of(0x77), 9})) ==
+        "0001"
+        "03" +
+          id + "00000009");
+  CHECK(hex(keys::partition_state(1)) ==
+        "0001"
+        "01");
+  CHECK(hex(keys::log_state(1)) ==
+        "0001"
+        "02");
+  CHECK(hex(keys::node("f")) ==
+        "ffff"
+        "66");
 }
 
 TEST_CASE("keys: an agent comes back from each of its keys") {
@@ -160,8 +202,15 @@ TEST_CASE("keys: a group holds all its keys and no others, up to the largest gro
 TEST_CASE("keys: timers are in order of due time, then of agents") {
   const agent_name first{"a", "a"};
   const agent_name last{"z", "z"};
-  const std::vector<time_us> dues = {std::numeric_limits<time_us>::min(), -1, 0, 1, 255, 256,
-                                     1'700'000'000'000'000, time_max - 1, time_max};
+  const std::vector<time_us> dues = {std::numeric_limits<time_us>::min(),
+                                     -1,
+                                     0,
+                                     1,
+                                     255,
+                                     256,
+                                     1'700'000'000'000'000,
+                                     time_max - 1,
+                                     time_max};
   std::vector<std::string> made;
   for (const auto due : dues) {
     made.push_back(keys::timer(5, due, {}, 0));
@@ -227,9 +276,9 @@ TEST_CASE("keys: ready agents, their runs and effects to reconcile do not mix") 
 }
 
 TEST_CASE("keys: outbox messages are in order of target, then sequence, and come back") {
-  const std::vector<std::string> made = {keys::outbox(1, 0, 0), keys::outbox(1, 0, number_max),
-                                         keys::outbox(1, 255, 255), keys::outbox(1, 255, 256),
-                                         keys::outbox(1, 256, 1), keys::outbox(1, 0xFFFF, number_max)};
+  const std::vector<std::string> made = {
+    keys::outbox(1, 0, 0),     keys::outbox(1, 0, number_max), keys::outbox(1, 255, 255),
+    keys::outbox(1, 255, 256), keys::outbox(1, 256, 1),        keys::outbox(1, 0xFFFF, number_max)};
   CHECK(std::is_sorted(made.begin(), made.end()));
   for (const auto& key : made)
     CHECK(in(keys::outboxes(1), key));

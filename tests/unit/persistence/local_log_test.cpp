@@ -97,7 +97,8 @@ TEST_CASE_FIXTURE(local_log_fixture,
   CHECK(owner.commits().size() == 1 + 5 + 1 + 5);
 }
 
-TEST_CASE_FIXTURE(local_log_fixture, "local_log: new events are refused at the bound, and leave no trace") {
+TEST_CASE_FIXTURE(local_log_fixture,
+                  "local_log: new events are refused at the bound, and leave no trace") {
   local_log_options options;
   options.queue_records_max = 8;
   start(options);
@@ -131,7 +132,8 @@ TEST_CASE_FIXTURE(local_log_fixture, "local_log: outcomes have as much room agai
 }
 
 TEST_CASE_FIXTURE(
-  local_log_fixture, "local_log: bytes are bounded like records, and a single record is never too large") {
+  local_log_fixture,
+  "local_log: bytes are bounded like records, and a single record is never too large") {
   const auto bytes = size_of(*event_record("a", 1, 10'000));
   local_log_options options;
   options.queue_bytes_max = 3 * bytes;
@@ -166,7 +168,8 @@ TEST_CASE_FIXTURE(local_log_fixture,
   CHECK(propose(event_record("a", 6)) == errc::not_leader);
 }
 
-TEST_CASE_FIXTURE(local_log_fixture, "local_log: stop commits what is queued, and takes nothing more") {
+TEST_CASE_FIXTURE(local_log_fixture,
+                  "local_log: stop commits what is queued, and takes nothing more") {
   start();
   hold_a_write();
   for (std::uint64_t i = 1; i <= 100; ++i)

@@ -104,7 +104,8 @@ struct memory_log_fixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: nothing is committed before a step, and then all in one") {
+TEST_CASE_FIXTURE(memory_log_fixture,
+                  "memory_log: nothing is committed before a step, and then all in one") {
   const auto term = lead(3);
   CHECK(owner.take() == lines{"leading 3 term 1"});
   const auto first = record(10);
@@ -126,7 +127,8 @@ TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: nothing is committed before a
   CHECK(log.count().bytes > 0);
 }
 
-TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: a step takes no more than it is told and keeps the order") {
+TEST_CASE_FIXTURE(memory_log_fixture,
+                  "memory_log: a step takes no more than it is told and keeps the order") {
   const auto term = lead(1);
   for (time_us at = 1; at <= 5; ++at)
     propose(1, term, at);
@@ -159,7 +161,8 @@ TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: groups take turns") {
   CHECK(owner.take() == lines{"committed 5 term 1 index 3: 52"});
 }
 
-TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: a listener may propose what the next step commits") {
+TEST_CASE_FIXTURE(memory_log_fixture,
+                  "memory_log: a listener may propose what the next step commits") {
   const auto term = lead(1);
   propose(1, term, 1);
   owner.take();
@@ -173,7 +176,8 @@ TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: a listener may propose what t
   CHECK(owner.take() == lines{"committed 1 term 1 index 1: 1", "committed 1 term 1 index 2: 2"});
 }
 
-TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: only the present term of a led group is accepted") {
+TEST_CASE_FIXTURE(memory_log_fixture,
+                  "memory_log: only the present term of a led group is accepted") {
   CHECK(refused(1, 1) == errc::not_leader);
   const auto term = lead(1);
   CHECK(log.leads(1, term));
@@ -189,7 +193,8 @@ TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: only the present term of a le
   CHECK(refused(1, term + 1) == errc::ok);
 }
 
-TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: a hook refuses proposals, which then leave no trace") {
+TEST_CASE_FIXTURE(memory_log_fixture,
+                  "memory_log: a hook refuses proposals, which then leave no trace") {
   const auto term = lead(1);
   log.on_propose = [](group_id, const turn_record& proposed) {
     return proposed.at == 1 ? errc::overloaded : proposed.at == 2 ? errc::not_leader : errc::ok;
@@ -206,7 +211,8 @@ TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: a hook refuses proposals, whi
   CHECK(journal() == "1:1.0=3 ");
 }
 
-TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: a deposed leader's queue is applied without telling") {
+TEST_CASE_FIXTURE(memory_log_fixture,
+                  "memory_log: a deposed leader's queue is applied without telling") {
   const auto term = lead(1);
   propose(1, term, 7);
   owner.take();
@@ -219,7 +225,8 @@ TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: a deposed leader's queue is a
   CHECK(owner.take() == lines{"leading 1 term 2", "committed 1 term 2 index 2: 8"});
 }
 
-TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: a deposed leader's queue is dropped without telling") {
+TEST_CASE_FIXTURE(memory_log_fixture,
+                  "memory_log: a deposed leader's queue is dropped without telling") {
   const auto term = lead(1);
   propose(1, term, 7);
   owner.take();
@@ -234,7 +241,8 @@ TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: a deposed leader's queue is d
   CHECK(owner.take() == lines{"leading 1 term 2", "committed 1 term 2 index 1: 8"});
 }
 
-TEST_CASE_FIXTURE(memory_log_fixture, "memory_log: a crash keeps what was committed, and nothing else") {
+TEST_CASE_FIXTURE(memory_log_fixture,
+                  "memory_log: a crash keeps what was committed, and nothing else") {
   const auto term = lead(1);
   propose(1, term, 1);
   step();

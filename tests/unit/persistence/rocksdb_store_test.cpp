@@ -84,7 +84,8 @@ std::string text_of(std::uint64_t number, std::size_t size) {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(rocksdb_store_fixture, "rocksdb_store: a folder is made when asked, with those above it") {
+TEST_CASE_FIXTURE(rocksdb_store_fixture,
+                  "rocksdb_store: a folder is made when asked, with those above it") {
   CHECK(open(false) == errc::not_found);
   CHECK(open(true, true) == errc::not_found);
   CHECK_FALSE(fs::exists(path));
@@ -93,7 +94,8 @@ TEST_CASE_FIXTURE(rocksdb_store_fixture, "rocksdb_store: a folder is made when a
   CHECK(open(false) == errc::ok);
 }
 
-TEST_CASE_FIXTURE(rocksdb_store_fixture, "rocksdb_store: an empty folder becomes a store, a file does not") {
+TEST_CASE_FIXTURE(rocksdb_store_fixture,
+                  "rocksdb_store: an empty folder becomes a store, a file does not") {
   fs::create_directory(path);
   CHECK(open(false) == errc::not_found);
   CHECK(open() == errc::ok);
@@ -112,7 +114,8 @@ TEST_CASE("rocksdb_store child: opens a folder that is in use" * doctest::skip()
 }
 
 TEST_CASE_FIXTURE(
-  rocksdb_store_fixture, "rocksdb_store: another process is told who uses the folder, and can have it after") {
+  rocksdb_store_fixture,
+  "rocksdb_store: another process is told who uses the folder, and can have it after") {
   const auto try_it = [&](const char* read_only) {
     child process{locking_child,
                   {{"HOLDFAST_TEST_FOLDER", path}, {"HOLDFAST_TEST_READ_ONLY", read_only}}};
@@ -176,7 +179,8 @@ TEST_CASE_FIXTURE(rocksdb_store_fixture,
   }
 }
 
-TEST_CASE_FIXTURE(rocksdb_store_fixture, "rocksdb_store: families that this version does not know are refused") {
+TEST_CASE_FIXTURE(rocksdb_store_fixture,
+                  "rocksdb_store: families that this version does not know are refused") {
   {
     open_folder(path);
     rocksdb::DB* db = nullptr;
@@ -408,7 +412,8 @@ TEST_CASE_FIXTURE(damaged,
   CHECK(read(*open_folder(path), family::journal, key(20)) == "again");
 }
 
-TEST_CASE_FIXTURE(rocksdb_store_fixture, "rocksdb_store: an older log that is missing or was cut is refused") {
+TEST_CASE_FIXTURE(rocksdb_store_fixture,
+                  "rocksdb_store: an older log that is missing or was cut is refused") {
   std::string sizes = "100";
   for (int i = 0; i < 40; ++i)
     sizes += ",200000";  // more than a memtable

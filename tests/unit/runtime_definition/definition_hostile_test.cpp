@@ -37,7 +37,10 @@ TEST_CASE("definitions: aliases that multiply are refused") {
 }
 
 TEST_CASE("definitions: an alias within bounds is what it stands for") {
-  const auto in = parse_definitions("kind: agent\ntype: a\nbehaviour: native\ntools:\n- name: t\n  http: &h { url: 'http://h/', timeout: 1s }\n- name: u\n  http: *h\n", "a", standard_compilers());
+  const auto in = parse_definitions(
+    "kind: agent\ntype: a\nbehaviour: native\ntools:\n- name: t\n  http: &h { url: 'http://h/', "
+    "timeout: 1s }\n- name: u\n  http: *h\n",
+    "a", standard_compilers());
   REQUIRE_MESSAGE(in, to_error(in.problems).context);
   const auto& tools = std::get<agent_definition>(in.items.front().definition).tools;
   CHECK(std::get<http_call>(tools[1].target).timeout_ms == 1000);
@@ -72,8 +75,11 @@ TEST_CASE("definitions: text too large is refused") {
 }
 
 TEST_CASE("definitions: text that means something else than it seems to is refused") {
-  CHECK(only_problem("kind: agent\ntype: a\ntype: b\nmodel: {use: m}\n").message == "key `type` is here for the second time; first in line 2");
-  CHECK(only_problem("{\"type\": \"a\", \"behaviour\": \"native\", \"kind\": \"agent\",\n\"kind\": \"hook\"}").line == 2);
+  CHECK(only_problem("kind: agent\ntype: a\ntype: b\nmodel: {use: m}\n").message ==
+        "key `type` is here for the second time; first in line 2");
+  CHECK(only_problem(
+          "{\"type\": \"a\", \"behaviour\": \"native\", \"kind\": \"agent\",\n\"kind\": \"hook\"}")
+          .line == 2);
   CHECK(only_problem("kind: !!str agent\n").code == errc::malformed);
   CHECK(only_problem("kind: !custom agent\n").code == errc::malformed);
   CHECK(only_problem("!!map {kind: agent}\n").code == errc::malformed);
@@ -88,7 +94,9 @@ TEST_CASE("definitions: text that means something else than it seems to is refus
   CHECK(only_problem("{\"a\": 1,}}").code == errc::malformed);
 }
 
-TEST_CASE("definitions: text with bytes changed at random is read or refused, and what is read reads back") {
+TEST_CASE(
+  "definitions: text with bytes changed at random is read or refused, and what is read reads "
+  "back") {
   const std::string original = R"(kind: agent
 type: payment-recovery
 model: { use: [primary], temperature: 0.2 }

@@ -11,7 +11,9 @@ using namespace holdfast;
 
 namespace {
 
-parsed_definitions parsed(std::string_view text) { return parse_definitions(text, "agent.yaml", standard_compilers()); }
+parsed_definitions parsed(std::string_view text) {
+  return parse_definitions(text, "agent.yaml", standard_compilers());
+}
 
 const agent_definition& agent_of(const parsed_definitions& in) {
   REQUIRE_MESSAGE(in, to_error(in.problems).context);
@@ -75,7 +77,9 @@ TEST_CASE("definition_parser: every field of an agent is read") {
   CHECK(agent.memory == memory_definition{memory_scope::run, 12'000, compaction::truncate});
   CHECK(agent.egress_allow == std::vector<std::string>{"127.0.0.1:9100", "10.0.0.0/8"});
   REQUIRE(agent.triggers.size() == 2);
-  CHECK(agent.triggers[0] == trigger_definition{"stripe.invoice.payment_failed", ".data.object.amount_due > 0", ".data.object.customer"});
+  CHECK(agent.triggers[0] == trigger_definition{"stripe.invoice.payment_failed",
+                                                ".data.object.amount_due > 0",
+                                                ".data.object.customer"});
   CHECK(agent.triggers[1] == trigger_definition{"stripe.*", "", ""});
 }
 
@@ -88,7 +92,11 @@ TEST_CASE("definition_parser: every field of a tool is read") {
   CHECK(tools[0].cls == effect_class::read);
   CHECK(tools[0].retry == retry_policy{3, 250, 60'000});
   const auto& get = std::get<http_call>(tools[0].target);
-  CHECK(get == http_call{"GET", "http://127.0.0.1:9100/invoices/{id}", {{"Accept", "a/b"}, {"Authorization", "Bearer ${secret:billing}"}}, "", 10'000});
+  CHECK(get == http_call{"GET",
+                         "http://127.0.0.1:9100/invoices/{id}",
+                         {{"Accept", "a/b"}, {"Authorization", "Bearer ${secret:billing}"}},
+                         "",
+                         10'000});
   CHECK(tools[1].cls == effect_class::idempotent);
   CHECK(std::get<http_call>(tools[1].target).body == "{cents: .amount}");
   CHECK(tools[1].retry == retry_policy{});
@@ -103,13 +111,19 @@ TEST_CASE("definition_parser: what is not written has its default") {
   expected.type = "a";
   expected.models = {"primary"};
   CHECK(agent_of(in) == expected);
-  CHECK(in.items.front().canonical_json == R"({"kind":"agent","model":{"use":["primary"]},"type":"a"})");
+  CHECK(in.items.front().canonical_json ==
+        R"({"kind":"agent","model":{"use":["primary"]},"type":"a"})");
 }
 
-TEST_CASE("definition_parser: the effect of a tool is read for GET and HEAD and write for the rest") {
+TEST_CASE(
+  "definition_parser: the effect of a tool is read for GET and HEAD and write for the rest") {
   for (const std::string method : {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}) {
-    const auto in = parsed("kind: agent\ntype: a\nbehaviour: native\ntools: [{ name: t, http: { url: 'http://h/', method: " + method + " } }]\n");
-    CHECK(agent_of(in).tools.front().cls == (method == "GET" || method == "HEAD" ? effect_class::read : effect_class::write));
+    const auto in = parsed(
+      "kind: agent\ntype: a\nbehaviour: native\ntools: [{ name: t, http: { url: 'http://h/', "
+      "method: " +
+      method + " } }]\n");
+    CHECK(agent_of(in).tools.front().cls ==
+          (method == "GET" || method == "HEAD" ? effect_class::read : effect_class::write));
   }
 }
 
@@ -132,8 +146,10 @@ hmac: { header: X-Sig, algorithm: sha512, encoding: base64, prefix: "v1=", templ
   CHECK(hook.source == "stripe");
   CHECK(hook.preset == hook_preset::hmac);
   CHECK(hook.secrets == std::vector<std::string>{"stripe", "stripe-old"});
-  CHECK(hook.hmac == hmac_definition{"X-Sig", "sha512", "base64", "v1=", "{timestamp}.{body}", "X-Time", 60'000});
-  CHECK(secrets_used(in.items.front().definition) == std::vector<std::string>{"stripe", "stripe-old"});
+  CHECK(hook.hmac == hmac_definition{"X-Sig", "sha512", "base64", "v1=", "{timestamp}.{body}",
+                                     "X-Time", 60'000});
+  CHECK(secrets_used(in.items.front().definition) ==
+        std::vector<std::string>{"stripe", "stripe-old"});
   const auto none = parsed("kind: hook\nsource: test\npreset: none\n");
   REQUIRE(none);
   CHECK(std::get<hook_definition>(none.items.front().definition).preset == hook_preset::none);
@@ -143,16 +159,22 @@ hmac: { header: X-Sig, algorithm: sha512, encoding: base64, prefix: "v1=", templ
 }
 
 TEST_CASE("definition_parser: JSON is read as JSON, its escapes and lines included") {
-  const auto in = parsed("{\n\t\"kind\": \"agent\",\n\t\"type\": \"a\",\n\t\"description\": \"\\ud83d\\ude00 \\u0004 \\/\",\n\t\"model\": {\"use\": [\"m\"]}\n}\n");
+  const auto in = parsed(
+    "{\n\t\"kind\": \"agent\",\n\t\"type\": \"a\",\n\t\"description\": \"\\ud83d\\ude00 \\u0004 "
+    "\\/\",\n\t\"model\": {\"use\": [\"m\"]}\n}\n");
   CHECK(agent_of(in).description == "😀 \x04 /");
-  const auto bad = parsed("{\n\"kind\": \"agent\",\n\"type\": \"A\",\n\"limits\": {\"steps\": -1},\n\"model\": {\"use\": [\"m\"]}\n}");
+  const auto bad = parsed(
+    "{\n\"kind\": \"agent\",\n\"type\": \"A\",\n\"limits\": {\"steps\": -1},\n\"model\": {\"use\": "
+    "[\"m\"]}\n}");
   REQUIRE(bad.problems.size() == 2);
   CHECK(bad.problems[0].line == 3);
   CHECK(bad.problems[1].line == 4);
 }
 
 TEST_CASE("definition_parser: several documents are several definitions, and empty ones none") {
-  const auto in = parsed("---\nkind: agent\ntype: a\nbehaviour: native\n---\n---\n# nothing\n---\nkind: hook\nsource: s\npreset: none\n...\n");
+  const auto in = parsed(
+    "---\nkind: agent\ntype: a\nbehaviour: native\n---\n---\n# nothing\n---\nkind: hook\nsource: "
+    "s\npreset: none\n...\n");
   REQUIRE_MESSAGE(in, to_error(in.problems).context);
   REQUIRE(in.items.size() == 2);
   CHECK(in.items[0].line == 2);
@@ -160,28 +182,37 @@ TEST_CASE("definition_parser: several documents are several definitions, and emp
   CHECK(in.items[1].line == 9);
   CHECK(parsed("").items.empty());
   CHECK(parsed("# only a comment\n").items.empty());
-  const auto twice = parsed("kind: hook\nsource: s\npreset: none\n---\nkind: hook\nsource: s\npreset: none\n");
+  const auto twice =
+    parsed("kind: hook\nsource: s\npreset: none\n---\nkind: hook\nsource: s\npreset: none\n");
   REQUIRE(twice.problems.size() == 1);
-  CHECK(to_string(twice.problems.front()) == "agent.yaml:5:1: hook `s` is here for the second time");
+  CHECK(to_string(twice.problems.front()) ==
+        "agent.yaml:5:1: hook `s` is here for the second time");
 }
 
 TEST_CASE("definition_parser: `on`, `yes` and `no` are what they look like") {
-  const auto in = parsed("kind: agent\ntype: a\nbehaviour: native\ndescription: no\non:\n  - event: yes\n");
+  const auto in =
+    parsed("kind: agent\ntype: a\nbehaviour: native\ndescription: no\non:\n  - event: yes\n");
   CHECK(agent_of(in).description == "no");
   CHECK(agent_of(in).triggers.front().event == "yes");
 }
 
 TEST_CASE("definition_parser: canonical JSON does not depend on the spelling") {
-  const auto yaml = parsed("kind: agent\ntype: a\nmodel: { use: m }\nlimits: { usd: 1.5, wall: 60m }\negress: {allow: ['a:1']}\n");
-  const auto json = parsed(R"({"limits":{"wall":"1h","usd":"1.50"},"model":{"use":["m"]},"egress":{"allow":["a:1"]},"type":"a","kind":"agent"})");
+  const auto yaml = parsed(
+    "kind: agent\ntype: a\nmodel: { use: m }\nlimits: { usd: 1.5, wall: 60m }\negress: {allow: "
+    "['a:1']}\n");
+  const auto json = parsed(
+    R"({"limits":{"wall":"1h","usd":"1.50"},"model":{"use":["m"]},"egress":{"allow":["a:1"]},"type":"a","kind":"agent"})");
   REQUIRE(yaml);
   REQUIRE(json);
   CHECK(yaml.items.front().canonical_json == json.items.front().canonical_json);
-  CHECK(yaml.items.front().canonical_json != parsed("kind: agent\ntype: a\nmodel: { use: m }\n").items.front().canonical_json);
+  CHECK(yaml.items.front().canonical_json !=
+        parsed("kind: agent\ntype: a\nmodel: { use: m }\n").items.front().canonical_json);
 }
 
 TEST_CASE("definition_parser: canonical JSON reads back as the same definition and the same text") {
-  for (const auto text : {whole, std::string_view{"kind: hook\nsource: s\nsecret: '${secret:a}'\nhmac: {timestamp: {header: T}, template: '{timestamp}{body}'}\n"}}) {
+  for (const auto text :
+       {whole, std::string_view{"kind: hook\nsource: s\nsecret: '${secret:a}'\nhmac: {timestamp: "
+                                "{header: T}, template: '{timestamp}{body}'}\n"}}) {
     const auto in = parsed(text);
     REQUIRE_MESSAGE(in, to_error(in.problems).context);
     const auto& item = in.items.front();
@@ -195,7 +226,9 @@ TEST_CASE("definition_parser: canonical JSON reads back as the same definition a
 TEST_CASE("definition_parser: stored text that cannot be read back is corrupt") {
   CHECK(definition_from_json("agent", "{").error().code == errc::corrupt);
   CHECK(definition_from_json("agent", R"({"kind":"agent"})").error().code == errc::corrupt);
-  CHECK(definition_from_json("agent", R"({"kind":"hook","source":"s","preset":"none"})").error().code == errc::corrupt);
+  CHECK(
+    definition_from_json("agent", R"({"kind":"hook","source":"s","preset":"none"})").error().code ==
+    errc::corrupt);
   CHECK(definition_from_json("agent", "").error().code == errc::corrupt);
 }
 
@@ -204,9 +237,11 @@ TEST_CASE("definition_parser: a parsed agent compiles in the catalog") {
   auto compiled = compile(agent_of(in), standard_compilers());
   REQUIRE_MESSAGE(compiled, compiled.error().context);
   CHECK((*compiled)->tool("refund") != nullptr);
-  CHECK(*(*compiled)->triggers[0].where->evaluate(R"({"data":{"object":{"amount_due":5}}})") == "true");
+  CHECK(*(*compiled)->triggers[0].where->evaluate(R"({"data":{"object":{"amount_due":5}}})") ==
+        "true");
 }
 
 TEST_CASE("definition_parser: the secrets of a definition are known") {
-  CHECK(secrets_used(parsed(whole).items.front().definition) == std::vector<std::string>{"billing"});
+  CHECK(secrets_used(parsed(whole).items.front().definition) ==
+        std::vector<std::string>{"billing"});
 }

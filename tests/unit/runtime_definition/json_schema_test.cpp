@@ -12,10 +12,11 @@ using namespace holdfast;
 
 namespace {
 
-constexpr std::string_view invoice = R"({"type":"object","properties":{"id":{"type":"string","pattern":"^inv_[a-z0-9]+$"},)"
-                                     R"("amount":{"type":"integer","minimum":1},"kind":{"enum":["a","b"]},)"
-                                     R"("tags":{"type":"array","items":{"type":["string","null"]},"uniqueItems":true,"maxItems":3}},)"
-                                     R"("required":["id"],"additionalProperties":false})";
+constexpr std::string_view invoice =
+  R"({"type":"object","properties":{"id":{"type":"string","pattern":"^inv_[a-z0-9]+$"},)"
+  R"("amount":{"type":"integer","minimum":1},"kind":{"enum":["a","b"]},)"
+  R"("tags":{"type":"array","items":{"type":["string","null"]},"uniqueItems":true,"maxItems":3}},)"
+  R"("required":["id"],"additionalProperties":false})";
 
 /// Empty when the document is good; otherwise the code, or what is said.
 std::string checked(std::string_view schema, std::string_view document) {
@@ -24,7 +25,8 @@ std::string checked(std::string_view schema, std::string_view document) {
   auto done = (*compiled)->validate(document);
   if (done)
     return {};
-  return done.error().code == errc::schema ? done.error().context : std::string{to_string(done.error().code)};
+  return done.error().code == errc::schema ? done.error().context
+                                           : std::string{to_string(done.error().code)};
 }
 
 std::string refused(std::string_view schema) {
@@ -34,7 +36,9 @@ std::string refused(std::string_view schema) {
   return compiled.error().context;
 }
 
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
 
 }  // namespace
 
@@ -46,7 +50,8 @@ TEST_CASE("json_schema: a good document is good") {
 }
 
 TEST_CASE("json_schema: a bad one is told where and what, for each place") {
-  CHECK(checked(invoice, R"({"id":"inv_1","amount":"5"})") == "/amount: expected integer, not string");
+  CHECK(checked(invoice, R"({"id":"inv_1","amount":"5"})") ==
+        "/amount: expected integer, not string");
   CHECK(checked(invoice, "[]") == "/: expected object, not array");
   const auto all = checked(invoice, R"({"id":"x","amount":0,"kind":"c","tags":["a","a",5]})");
   CHECK(has(all, "/id: does not match its pattern"));
@@ -56,7 +61,8 @@ TEST_CASE("json_schema: a bad one is told where and what, for each place") {
   CHECK(has(all, "/tags/2: expected string or null, not integer"));
   CHECK(has(checked(invoice, "{}"), "Missing required property 'id'"));
   CHECK(has(checked(invoice, R"({"id":"inv_1","more":1})"), "'more'"));
-  CHECK(has(checked(R"({"properties":{"a/b":{"type":"null"}}})", R"({"a/b":1})"), "/a~1b: expected null, not integer"));
+  CHECK(has(checked(R"({"properties":{"a/b":{"type":"null"}}})", R"({"a/b":1})"),
+            "/a~1b: expected null, not integer"));
 }
 
 TEST_CASE("json_schema: the keywords of draft 7 are checked") {
@@ -70,7 +76,8 @@ TEST_CASE("json_schema: the keywords of draft 7 are checked") {
     {R"({"maximum":1})", "1", "2"},
     {R"({"minLength":2})", "\"éé\"", "\"é\""},
     {R"({"maxLength":2})", "\"éé\"", "\"ééé\""},
-    {R"({"items":[{"type":"string"}],"additionalItems":{"type":"integer"}})", R"(["a",1])", R"(["a","b"])"},
+    {R"({"items":[{"type":"string"}],"additionalItems":{"type":"integer"}})", R"(["a",1])",
+     R"(["a","b"])"},
     {R"({"contains":{"const":1}})", "[0,1]", "[0]"},
     {R"({"minItems":1})", "[1]", "[]"},
     {R"({"minProperties":1})", R"({"a":1})", "{}"},
@@ -87,7 +94,8 @@ TEST_CASE("json_schema: the keywords of draft 7 are checked") {
     {R"({"uniqueItems":true})", R"([{"a":1,"b":2},{"a":1}])", R"([{"a":1,"b":2},{"b":2.0,"a":1}])"},
     {R"({"additionalProperties":{"type":"integer"}})", R"({"a":1})", R"({"a":"x"})"},
     {R"({"$ref":"#/definitions/n","definitions":{"n":{"type":"integer"}}})", "1", "\"a\""},
-    {R"({"items":{"$ref":"#/$defs/n"},"$defs":{"n":{"$ref":"#/$defs/m"},"m":{"maximum":3}}})", "[1]", "[4]"},
+    {R"({"items":{"$ref":"#/$defs/n"},"$defs":{"n":{"$ref":"#/$defs/m"},"m":{"maximum":3}}})",
+     "[1]", "[4]"},
     {"false", "", "1"}};
   for (const auto& row : table) {
     CAPTURE(row[0]);
@@ -102,7 +110,8 @@ TEST_CASE("json_schema: what is not a schema, or not checked by us, is refused w
   CHECK(has(refused("5"), "expected a schema"));
   CHECK(has(refused(R"({"properties":{"a":5}})"), "/properties/a: expected a schema"));
   CHECK(has(refused(R"({"type":"strin"})"), "/type: `strin` is not a type"));
-  CHECK(has(refused(R"({"requird":["a"]})"), "unknown keyword `requird`; did you mean `required`?"));
+  CHECK(
+    has(refused(R"({"requird":["a"]})"), "unknown keyword `requird`; did you mean `required`?"));
   CHECK(has(refused(R"({"required":"a"})"), "/required: expected a list of names"));
   CHECK(has(refused(R"({"minLength":-1})"), "/minLength"));
   CHECK(has(refused(R"({"minimum":"1"})"), "/minimum: expected a number"));
@@ -112,22 +121,31 @@ TEST_CASE("json_schema: what is not a schema, or not checked by us, is refused w
   CHECK(has(refused(R"({"anyOf":[]})"), "/anyOf"));
   CHECK(has(refused(R"({"pattern":"("})"), "/pattern"));
   CHECK(has(refused(R"({"pattern":"(a)\\1"})"), "back references"));
-  for (const auto* name : {"patternProperties", "prefixItems", "dependentRequired", "unevaluatedProperties", "nullable"})
+  for (const auto* name : {"patternProperties", "prefixItems", "dependentRequired",
+                           "unevaluatedProperties", "nullable"})
     CHECK(has(refused(std::string{"{\""} + name + "\":{}}"), "is not available"));
   CHECK(has(refused(R"({"properties":{"a":{"$id":"x"}}})"), "at the top only"));
-  CHECK(has(refused(R"({"$ref":"#/definitions/a","minimum":1,"definitions":{"a":{}}})"), "beside `$ref`"));
+  CHECK(has(refused(R"({"$ref":"#/definitions/a","minimum":1,"definitions":{"a":{}}})"),
+            "beside `$ref`"));
 }
 
 TEST_CASE("json_schema: nothing is fetched, and nothing contains itself") {
-  CHECK(has(refused(R"({"$ref":"http://127.0.0.1/x.json"})"), "only references inside this schema"));
+  CHECK(
+    has(refused(R"({"$ref":"http://127.0.0.1/x.json"})"), "only references inside this schema"));
   CHECK(has(refused(R"({"$ref":"other.json#/a"})"), "only references inside this schema"));
   CHECK(has(refused(R"({"$ref":"file:///etc/passwd"})"), "only references inside this schema"));
   CHECK(has(refused(R"({"$ref":"#/definitions/gone"})"), "leads nowhere"));
   CHECK(has(refused(R"({"$ref":"#name"})"), "only references inside this schema"));
   CHECK(has(refused(R"({"$ref":5})"), "/$ref"));
   CHECK(has(refused(R"({"properties":{"a":{"$ref":"#"}}})"), "contains itself"));
-  CHECK(has(refused(R"({"$ref":"#/definitions/a","definitions":{"a":{"$ref":"#/definitions/b"},"b":{"$ref":"#/definitions/a"}}})"), "contains itself"));
-  CHECK(has(refused(R"({"properties":{"a":{"$ref":"#/definitions/a"}},"definitions":{"a":{"items":{"$ref":"#/definitions/a"}}}})"), "contains itself"));
+  CHECK(has(
+    refused(
+      R"({"$ref":"#/definitions/a","definitions":{"a":{"$ref":"#/definitions/b"},"b":{"$ref":"#/definitions/a"}}})"),
+    "contains itself"));
+  CHECK(has(
+    refused(
+      R"({"properties":{"a":{"$ref":"#/definitions/a"}},"definitions":{"a":{"items":{"$ref":"#/definitions/a"}}}})"),
+    "contains itself"));
 }
 
 TEST_CASE("json_schema: schemas and documents beyond the limits are refused") {

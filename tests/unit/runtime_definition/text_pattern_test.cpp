@@ -52,8 +52,27 @@ TEST_CASE("text_pattern: patterns of schemas find what they say") {
 }
 
 TEST_CASE("text_pattern: what would need backtracking is refused, and so is what is no pattern") {
-  for (const auto* pattern : {"(a)\\1", "(?=a)b", "(?!a)b", "(?<=a)b", "(?<n>a)", "(a", "a)", "[a", "[z-a]", "a**", "*a", "a{3,1}", "a{", "a{x}", "\\", "\\q",
-                              "\\xZZ", "a{1001}", "((a{100}){100}){100}", "[a-\\d]", "^*"})
+  for (const auto* pattern : {"(a)\\1",
+                              "(?=a)b",
+                              "(?!a)b",
+                              "(?<=a)b",
+                              "(?<n>a)",
+                              "(a",
+                              "a)",
+                              "[a",
+                              "[z-a]",
+                              "a**",
+                              "*a",
+                              "a{3,1}",
+                              "a{",
+                              "a{x}",
+                              "\\",
+                              "\\q",
+                              "\\xZZ",
+                              "a{1001}",
+                              "((a{100}){100}){100}",
+                              "[a-\\d]",
+                              "^*"})
     CHECK_MESSAGE(!text_pattern::compile(pattern), pattern);
   CHECK(!text_pattern::compile(std::string(600, 'a')));
   CHECK(!text_pattern::compile(std::string(100, '(') + std::string(100, ')')));
@@ -78,7 +97,9 @@ TEST_CASE("text_pattern: text too long for its pattern is not looked at") {
 }
 
 TEST_CASE("text_pattern: finds what std::regex finds") {
-  const std::vector<std::string> pieces{"a", "b", "c", ".", "[ab]", "[^a]", "(a|b)", "(ab|c)*", "a*", "b+", "c?", "a{2}", "(a|)", "^", "$", "\\b", "\\w", "(b|cc)+", "a{1,3}", "|"};
+  const std::vector<std::string> pieces{
+    "a",  "b",    "c",    ".", "[ab]", "[^a]", "(a|b)", "(ab|c)*", "a*",     "b+",
+    "c?", "a{2}", "(a|)", "^", "$",    "\\b",  "\\w",   "(b|cc)+", "a{1,3}", "|"};
   std::mt19937 random{99};
   int compared = 0;
   for (int i = 0; i < 4'000; ++i) {

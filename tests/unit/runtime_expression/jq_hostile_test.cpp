@@ -26,7 +26,9 @@ std::string times(const std::string& text, int n) {
   return out;
 }
 
-std::string list_of_size(int n, const std::string& item) { return "[" + item + times("," + item, n - 1) + "]"; }
+std::string list_of_size(int n, const std::string& item) {
+  return "[" + item + times("," + item, n - 1) + "]";
+}
 
 }  // namespace
 
@@ -50,16 +52,19 @@ TEST_CASE("jq: what multiplies its input with itself is stopped") {
   const auto words = list_of_size(50'000, "\"word\"");
   CHECK(code_of(".[] as $a | .[] as $b | .[] as $c | empty", zeros) == errc::limit_exceeded);
   CHECK(code_of(". as $r | map($r | map($r | map(0)))", zeros) == errc::limit_exceeded);
-  CHECK(code_of(". as $r | any($r; any($r; any($r; false)))", zeros) == errc::ok);  // of one value each
+  CHECK(code_of(". as $r | any($r; any($r; any($r; false)))", zeros) ==
+        errc::ok);  // of one value each
   CHECK(code_of(". as $r | any($r[]; any($r[]; any($r[]; false)))", zeros) == errc::limit_exceeded);
   CHECK(code_of(". as $r | [.[] | select($r == $r)] | length", zeros) == errc::limit_exceeded);
-  CHECK(code_of(". as $r | [.[] | ($r | length)] | length", words) == errc::ok);  // constant time each
+  CHECK(code_of(". as $r | [.[] | ($r | length)] | length", words) ==
+        errc::ok);  // constant time each
   CHECK(code_of(". as $r | [.[] | $r[1:3]] | length", words) == errc::limit_exceeded);
   CHECK(code_of(". as $r | [.[] | ($r | .[0] = 1)] | length", zeros) == errc::limit_exceeded);
   CHECK(code_of(". as $r | contains($r)", words) == errc::limit_exceeded);
   CHECK(code_of(". as $r | inside($r)", words) == errc::limit_exceeded);
   CHECK(code_of(". - .", words) == errc::limit_exceeded);
-  CHECK(code_of("join(\"" + std::string(3000, 'y') + "\") | length", words) == errc::limit_exceeded);
+  CHECK(code_of("join(\"" + std::string(3000, 'y') + "\") | length", words) ==
+        errc::limit_exceeded);
   CHECK(code_of("join(\",\") | length", words) == errc::ok);
   CHECK(code_of("reduce .[] as $x ([]; . + [$x]) | length", zeros) == errc::limit_exceeded);
   CHECK(code_of("[foreach .[] as $x (.; .; [.[]])] | length", zeros) == errc::limit_exceeded);
@@ -84,13 +89,92 @@ namespace {
 
 /// Programs that look like programs: random pieces, some of them wrong.
 std::string random_program(std::mt19937& random) {
-  static const std::vector<std::string> pieces{
-    ".", ".a", ".b.c", ".[]", ".[]?", ".[0]", ".[1:]", "|", "|", "|", ",", "+", "-", "*", "/", "%", "//", "==", "<", "and", "or",
-    "(", ")", "[", "]", "{a:", "}", "\"x\\(", ")\"", "\"s\"", "1", "-1", "null", "true", "if . then ", " else ", " end", "try ",
-    " catch ", "map(", "select(", "length", "keys", "add", "any", "sort", "group_by(", "unique", "to_entries", "from_entries",
-    "tojson", "fromjson", "tostring", "tonumber", "split(", "join(", "explode", "ascii_downcase", "@base64", "@base64d", "@uri",
-    "@csv", "reduce .[] as $x (", ";", "foreach .[] as $x (", " as $y|", "$y", "first(", "flatten", "min_by(", "contains(", "del(.a)",
-    ".a=", ".a|=", ".a+=", "error", "not", "has(", "fromdate", "todate", "IN(", "with_entries(", "ltrimstr(", "floor", "pow(", "?"};
+  static const std::vector<std::string> pieces{".",
+                                               ".a",
+                                               ".b.c",
+                                               ".[]",
+                                               ".[]?",
+                                               ".[0]",
+                                               ".[1:]",
+                                               "|",
+                                               "|",
+                                               "|",
+                                               ",",
+                                               "+",
+                                               "-",
+                                               "*",
+                                               "/",
+                                               "%",
+                                               "//",
+                                               "==",
+                                               "<",
+                                               "and",
+                                               "or",
+                                               "(",
+                                               ")",
+                                               "[",
+                                               "]",
+                                               "{a:",
+                                               "}",
+                                               "\"x\\(",
+                                               ")\"",
+                                               "\"s\"",
+                                               "1",
+                                               "-1",
+                                               "null",
+                                               "true",
+                                               "if . then ",
+                                               " else ",
+                                               " end",
+                                               "try ",
+                                               " catch ",
+                                               "map(",
+                                               "select(",
+                                               "length",
+                                               "keys",
+                                               "add",
+                                               "any",
+                                               "sort",
+                                               "group_by(",
+                                               "unique",
+                                               "to_entries",
+                                               "from_entries",
+                                               "tojson",
+                                               "fromjson",
+                                               "tostring",
+                                               "tonumber",
+                                               "split(",
+                                               "join(",
+                                               "explode",
+                                               "ascii_downcase",
+                                               "@base64",
+                                               "@base64d",
+                                               "@uri",
+                                               "@csv",
+                                               "reduce .[] as $x (",
+                                               ";",
+                                               "foreach .[] as $x (",
+                                               " as $y|",
+                                               "$y",
+                                               "first(",
+                                               "flatten",
+                                               "min_by(",
+                                               "contains(",
+                                               "del(.a)",
+                                               ".a=",
+                                               ".a|=",
+                                               ".a+=",
+                                               "error",
+                                               "not",
+                                               "has(",
+                                               "fromdate",
+                                               "todate",
+                                               "IN(",
+                                               "with_entries(",
+                                               "ltrimstr(",
+                                               "floor",
+                                               "pow(",
+                                               "?"};
   std::string out;
   const auto size = 1 + random() % 12;
   for (std::size_t i = 0; i < size; ++i)
@@ -102,8 +186,15 @@ std::string random_program(std::mt19937& random) {
 
 TEST_CASE("jq: random programs are refused or end, and never crash") {
   const std::vector<std::string> inputs{
-    "null", "[]", "{}", "-1e300", "\"a,b\"", R"({"a":[1,"x",null,{"b":[]}],"b":{"c":"2015-03-05T23:51:47Z"}})",
-    R"([{"key":"a","value":1},{"name":"b","v":2},[[1],[2]],"AQI=","\ud83d\ude00"])", "[3,1,2,1e1000,-0.0]", "[[\"a\"],[\"b\",1]]"};
+    "null",
+    "[]",
+    "{}",
+    "-1e300",
+    "\"a,b\"",
+    R"({"a":[1,"x",null,{"b":[]}],"b":{"c":"2015-03-05T23:51:47Z"}})",
+    R"([{"key":"a","value":1},{"name":"b","v":2},[[1],[2]],"AQI=","\ud83d\ude00"])",
+    "[3,1,2,1e1000,-0.0]",
+    "[[\"a\"],[\"b\",1]]"};
   std::mt19937 random{20'240'229};
   int compiled_programs = 0;
   for (int i = 0; i < 200'000 && compiled_programs < 150; ++i) {
@@ -133,7 +224,8 @@ TEST_CASE("jq: a program that is accepted compiles in libjq too") {
       continue;
     }
     CAPTURE(program);
-    CHECK(compiled.error().context.starts_with("jq, column "));  // from the translator, never from libjq
+    CHECK(compiled.error().context.starts_with(
+      "jq, column "));  // from the translator, never from libjq
   }
   CHECK(accepted == 100);
 }

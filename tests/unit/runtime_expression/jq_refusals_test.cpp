@@ -20,20 +20,66 @@ void check_refused(const refusal& wanted) {
   auto compiled = compile_jq(wanted.program);
   REQUIRE(!compiled);
   CHECK(compiled.error().code == errc::schema);
-  CHECK_MESSAGE(compiled.error().context.find(wanted.says) != std::string::npos, compiled.error().context);
+  CHECK_MESSAGE(compiled.error().context.find(wanted.says) != std::string::npos,
+                compiled.error().context);
 }
 
 }  // namespace
 
-TEST_CASE("jq: what could run for ever, read what it does not own or crash libjq is refused by name") {
-  for (const char* name :
-       {"recurse", "recurse(.a)", "recurse_down", "walk(.)", "paths", "leaf_paths", "tostream", "fromstream(.)", "path(.a)",
-        "getpath([])", "setpath([]; 1)", "delpaths([])", "repeat(.)", "while(true; .)", "until(true; .)", "range(3)",
-        "limit(3; .[])", "nth(3)", "combinations", "transpose", "implode", "index(\"a\")", "rindex(\"a\")", "indices(1)",
-        "map_values(.)", "test(\"a\")", "match(\"a\")", "capture(\"a\")", "scan(\"a\")", "splits(\"a\")", "sub(\"a\"; \"b\")",
-        "gsub(\"a\"; \"b\")", "ascii", "env", "input", "inputs", "input_line_number", "input_filename", "debug", "stderr",
-        "now", "localtime", "mktime", "gmtime", "strptime(\"%Y\")", "strftime(\"%Y\")", "date", "halt", "halt_error",
-        "builtins", "get_search_list", "modulemeta"}) {
+TEST_CASE(
+  "jq: what could run for ever, read what it does not own or crash libjq is refused by name") {
+  for (const char* name : {"recurse",
+                           "recurse(.a)",
+                           "recurse_down",
+                           "walk(.)",
+                           "paths",
+                           "leaf_paths",
+                           "tostream",
+                           "fromstream(.)",
+                           "path(.a)",
+                           "getpath([])",
+                           "setpath([]; 1)",
+                           "delpaths([])",
+                           "repeat(.)",
+                           "while(true; .)",
+                           "until(true; .)",
+                           "range(3)",
+                           "limit(3; .[])",
+                           "nth(3)",
+                           "combinations",
+                           "transpose",
+                           "implode",
+                           "index(\"a\")",
+                           "rindex(\"a\")",
+                           "indices(1)",
+                           "map_values(.)",
+                           "test(\"a\")",
+                           "match(\"a\")",
+                           "capture(\"a\")",
+                           "scan(\"a\")",
+                           "splits(\"a\")",
+                           "sub(\"a\"; \"b\")",
+                           "gsub(\"a\"; \"b\")",
+                           "ascii",
+                           "env",
+                           "input",
+                           "inputs",
+                           "input_line_number",
+                           "input_filename",
+                           "debug",
+                           "stderr",
+                           "now",
+                           "localtime",
+                           "mktime",
+                           "gmtime",
+                           "strptime(\"%Y\")",
+                           "strftime(\"%Y\")",
+                           "date",
+                           "halt",
+                           "halt_error",
+                           "builtins",
+                           "get_search_list",
+                           "modulemeta"}) {
     const std::string program{name};
     const auto called = "`" + program.substr(0, program.find('(')) + "` is not allowed: ";
     check_refused({name, called.c_str()});
@@ -63,7 +109,9 @@ TEST_CASE("jq: definitions, modules, labels and recursion are refused") {
 }
 
 TEST_CASE("jq: a name that is not allowed is refused with the nearest that is, and its column") {
-  check_refused({".a | lenght", "jq, column 6: `lenght` is not one of the functions that are allowed; did you mean `length`?"});
+  check_refused({".a | lenght",
+                 "jq, column 6: `lenght` is not one of the functions that are allowed; did you "
+                 "mean `length`?"});
   check_refused({"ascii_lowercase", "did you mean `ascii_downcase`?"});
   check_refused({"__mul(1; 2)", "is not one of the functions"});
   check_refused({"@jsn", "`@jsn` is not a format; there are `@base64`"});
@@ -140,6 +188,7 @@ TEST_CASE("jq: only a plain path is a plain path") {
   CHECK(path_of(".data")->size() == 1);
   CHECK(path_of(".a.b[\"c d\"][0].\"e\"")->size() == 5);
   CHECK(path_of(".a | .b | (.c)")->size() == 3);
-  for (const auto* program : {".a?", ".[]", ".a[]", ".[-1]", ".[.a]", ".a, .b", ".a // 1", "1", ".a + 1", ".[1:2]", "first"})
+  for (const auto* program : {".a?", ".[]", ".a[]", ".[-1]", ".[.a]", ".a, .b", ".a // 1", "1",
+                              ".a + 1", ".[1:2]", "first"})
     CHECK_MESSAGE(!path_of(program), program);
 }

@@ -22,8 +22,9 @@ std::string value(std::string_view program, std::string_view input) {
   return out ? *out : std::string{to_string(out.error().code)} + ": " + out.error().context;
 }
 
-constexpr std::string_view event = R"({"id":"e1","type":"stripe.invoice.payment_failed","data":{"object":)"
-                                   R"({"amount_due":1250,"customer":"cus_42","tags":["a","b"]},"n":null}})";
+constexpr std::string_view event =
+  R"({"id":"e1","type":"stripe.invoice.payment_failed","data":{"object":)"
+  R"({"amount_due":1250,"customer":"cus_42","tags":["a","b"]},"n":null}})";
 
 }  // namespace
 
@@ -33,8 +34,10 @@ TEST_CASE("jq: filters, keys and bodies of definitions give what jq gives") {
   CHECK(value(".data.nothing.at.all", event) == "null");
   CHECK(value(".data.object | {customer, cents: .amount_due, usd: (.amount_due / 100)}", event) ==
         R"({"customer":"cus_42","cents":1250,"usd":12.5})");
-  CHECK(value(".labels.severity == \"critical\"", R"({"labels":{"severity":"critical"}})") == "true");
-  CHECK(value("\"Invoice of \\(.data.object.customer): \\(.data.object.amount_due)\"", event) == "\"Invoice of cus_42: 1250\"");
+  CHECK(value(".labels.severity == \"critical\"", R"({"labels":{"severity":"critical"}})") ==
+        "true");
+  CHECK(value("\"Invoice of \\(.data.object.customer): \\(.data.object.amount_due)\"", event) ==
+        "\"Invoice of cus_42: 1250\"");
   CHECK(value(".data.object.tags | map(ascii_upcase) | join(\"-\")", event) == "\"A-B\"");
   CHECK(value("[.data.object.tags[] | select(. != \"a\")]", event) == "[\"b\"]");
   CHECK(value(".type | startswith(\"stripe.\")", event) == "true");
@@ -70,8 +73,10 @@ TEST_CASE("jq: an expression can be asked again after it failed") {
 }
 
 TEST_CASE("jq: a plain path keeps every digit and every name's last value") {
-  CHECK(value(".data", R"({"data": {"id": 12345678901234567890, "x" : 1.10} })") == R"({"id":12345678901234567890,"x":1.10})");
-  CHECK(value(".id", R"({"id":123456789012345678901234567890})") == "123456789012345678901234567890");
+  CHECK(value(".data", R"({"data": {"id": 12345678901234567890, "x" : 1.10} })") ==
+        R"({"id":12345678901234567890,"x":1.10})");
+  CHECK(value(".id", R"({"id":123456789012345678901234567890})") ==
+        "123456789012345678901234567890");
   CHECK(value(".a", R"({"a":1,"b":2,"a":3})") == "3");
   CHECK(value(".a.b", R"({"a":{"b":1},"a":{"b":2}})") == "2");
   CHECK(value(".[1]", "[1, [2, 3] ]") == "[2,3]");
@@ -87,7 +92,8 @@ TEST_CASE("jq: a plain path keeps every digit and every name's last value") {
 }
 
 TEST_CASE("jq: input that is no JSON is refused, by programs whole, by paths as far as they look") {
-  for (const std::string input : {"", " ", "{", "{\"a\":}", "{\"a\":1", "nul", "{a:1}", "{\"a\":[1,]}", "{\"a\":tru}"}) {
+  for (const std::string input :
+       {"", " ", "{", "{\"a\":}", "{\"a\":1", "nul", "{a:1}", "{\"a\":[1,]}", "{\"a\":tru}"}) {
     CAPTURE(input);
     const auto by_program = compiled(".a + 1")->evaluate(input);
     REQUIRE(!by_program);
@@ -130,7 +136,8 @@ TEST_CASE("jq: equal programs are compiled once, whatever their spelling costs")
 
 TEST_CASE("jq: eight threads may share expressions") {
   const std::vector<std::shared_ptr<const expression>> shared{
-    compiled(".n + 1"), compiled(".s"), compiled("{a: .n, b: \"constant\", c: [1, 2, 3]}"), compiled("error(.s)")};
+    compiled(".n + 1"), compiled(".s"), compiled("{a: .n, b: \"constant\", c: [1, 2, 3]}"),
+    compiled("error(.s)")};
   std::vector<std::thread> threads;
   std::atomic<int> wrong{0};
   for (int t = 0; t < 8; ++t)

@@ -50,7 +50,8 @@ TEST_CASE("agents: one is described with what it waits for and what unblocks it"
   CHECK(agent["cause"]["kind"] == "retry");
   CHECK(agent["cause"]["until"] == "2026-09-21T14:13:21.000Z");
   CHECK(agent["cause"]["unblock"]["command"] == "holdfast agent retry support/cus_42");
-  CHECK(agent["cause"]["unblock"]["http"] == json{{"method", "POST"}, {"path", agent_path + "/retry"}});
+  CHECK(agent["cause"]["unblock"]["http"] ==
+        json{{"method", "POST"}, {"path", agent_path + "/retry"}});
 
   const auto why = at.ask("GET", agent_path + "/why")->body();
   CHECK(why["kind"] == "why");
@@ -64,7 +65,8 @@ TEST_CASE("agents: one that was never addressed is not found, under any of its p
   for (const auto* rest : {"", "/why", "/state", "/mailbox", "/timers", "/history", "/stream"})
     check_refused(at, at.ask("GET", agent_path + rest), 404, "not_found");
   check_refused(at, at.ask("DELETE", agent_path), 404, "not_found");
-  check_refused(at, at.ask("POST", agent_path + "/fork", R"({"at":1,"key":"b"})"), 404, "not_found");
+  check_refused(at, at.ask("POST", agent_path + "/fork", R"({"at":1,"key":"b"})"), 404,
+                "not_found");
 }
 
 TEST_CASE("agents: an idle one has no cause") {
@@ -90,7 +92,8 @@ TEST_CASE("agents: the mailbox lists what waits, oldest first") {
   CHECK(first["items"][0]["attempts"] == 0);
   CHECK(first["items"][0]["received_at"].is_string());
   const auto second =
-    at.ask("GET", agent_path + "/mailbox?limit=1&cursor=" + first["next"].get<std::string>())->body();
+    at.ask("GET", agent_path + "/mailbox?limit=1&cursor=" + first["next"].get<std::string>())
+      ->body();
   REQUIRE(second["items"].size() == 1);
   CHECK(second["items"][0]["run_id"] == to_string(run_no(at.node, one, 3)));
   CHECK(second["next"].is_null());

@@ -47,7 +47,8 @@ TEST_CASE("control: a retry may begin from the start") {
   at.ask("POST", control_path + "/retry", R"({"from_start":true})");
   CHECK(told(at).from_start);
   asking other;
-  check_refused(other, other.ask("POST", control_path + "/pause", R"({"from_start":true})"), 422, "schema");
+  check_refused(other, other.ask("POST", control_path + "/pause", R"({"from_start":true})"), 422,
+                "schema");
 }
 
 TEST_CASE("control: what is refused reaches nobody") {
@@ -58,11 +59,11 @@ TEST_CASE("control: what is refused reaches nobody") {
   check_refused(at, at.ask("POST", control_path + "/pause", "[]"), 422, "schema");
   check_refused(at, at.ask("POST", control_path + "/pause", R"({"why":"x"})"), 422, "schema");
   check_refused(at, at.ask("POST", control_path + "/pause", R"({"reason":1})"), 422, "schema");
-  check_refused(at,
-                at.ask("POST", control_path + "/pause", R"({"reason":")" + std::string(2'000, 'x') + "\"}"),
-                422, "schema");
-  check_refused(at, at.ask("POST", control_path + "/pause", "x", {{"Content-Type", "text/plain"}}), 415,
-                "unsupported_media");
+  check_refused(
+    at, at.ask("POST", control_path + "/pause", R"({"reason":")" + std::string(2'000, 'x') + "\"}"),
+    422, "schema");
+  check_refused(at, at.ask("POST", control_path + "/pause", "x", {{"Content-Type", "text/plain"}}),
+                415, "unsupported_media");
   check_refused(at, at.ask("POST", control_path + "/explode"), 404, "not_found");
 }
 
@@ -137,7 +138,8 @@ TEST_CASE("control: a state patch goes with the seq that it is for") {
 
 TEST_CASE("control: a state patch needs no If-Match, and takes a star") {
   asking at;
-  at.ask("PATCH", control_path + "/state", "{}", {{"Content-Type", "application/json"}, {"If-Match", "*"}});
+  at.ask("PATCH", control_path + "/state", "{}",
+         {{"Content-Type", "application/json"}, {"If-Match", "*"}});
   CHECK(!std::get<patch_state>(at.node.submits[0].cmd).if_seq);
   at.ask("PATCH", control_path + "/state", "{}");
   CHECK(!std::get<patch_state>(at.node.submits[1].cmd).if_seq);
@@ -147,7 +149,8 @@ TEST_CASE("control: a state patch that cannot be is refused") {
   asking at;
   const auto patch = [&](const std::string& body, const std::string& tag,
                          const std::string& type = "application/json") {
-    return at.ask("PATCH", control_path + "/state", body, {{"Content-Type", type}, {"If-Match", tag}});
+    return at.ask("PATCH", control_path + "/state", body,
+                  {{"Content-Type", type}, {"If-Match", tag}});
   };
   check_refused(at, patch("{}", "\"x\""), 412, "precondition_failed");
   check_refused(at, patch("{}", "W/\"1\""), 412, "precondition_failed");

@@ -154,8 +154,8 @@ TEST_CASE("events: a body over the limit is refused") {
   gateway_options opts;
   opts.body.bytes_max = 100;
   asking at{std::move(opts)};
-  check_refused(at, at.ask("POST", events_path, R"({"data":")" + std::string(200, 'x') + "\"}"), 413,
-                "too_large");
+  check_refused(at, at.ask("POST", events_path, R"({"data":")" + std::string(200, 'x') + "\"}"),
+                413, "too_large");
 }
 
 TEST_CASE("events: only JSON and CloudEvents are taken") {
@@ -165,7 +165,8 @@ TEST_CASE("events: only JSON and CloudEvents are taken") {
         "application/cloudevents-batch+json"})
     check_refused(at, at.ask("POST", events_path, R"({"data":1})", {{"Content-Type", type}}), 415,
                   "unsupported_media");
-  at.ask("POST", events_path, R"({"data":1})", {{"Content-Type", "Application/JSON; charset=\"UTF-8\""}});
+  at.ask("POST", events_path, R"({"data":1})",
+         {{"Content-Type", "Application/JSON; charset=\"UTF-8\""}});
   CHECK(at.node.submits.size() == 1);
 }
 
@@ -222,7 +223,8 @@ TEST_CASE("events: an idempotency key that is empty, too long or given twice is 
   asking at;
   const auto refused = [&](net::header_list headers) {
     headers.emplace_back("Content-Type", "application/json");
-    check_refused(at, at.ask("POST", events_path, R"({"data":1})", std::move(headers)), 400, "malformed");
+    check_refused(at, at.ask("POST", events_path, R"({"data":1})", std::move(headers)), 400,
+                  "malformed");
   };
   refused({{"Idempotency-Key", ""}});
   refused({{"Idempotency-Key", std::string(257, 'k')}});
@@ -301,8 +303,10 @@ TEST_CASE("events: a node that drains lets nobody wait") {
 TEST_CASE("events: a wait that is no duration, or too long, is refused") {
   asking at;
   for (const auto* wait : {"30", "x", "", "-1s", "5m1s", "1e3s", "1.5s", "99999999999999999999s"})
-    check_refused(at, at.ask("POST", events_path + "?wait=" + wait, R"({"data":1})"), 400, "malformed");
-  check_refused(at, at.ask("POST", events_path + "?wait=1s&wait=2s", R"({"data":1})"), 400, "malformed");
+    check_refused(at, at.ask("POST", events_path + "?wait=" + wait, R"({"data":1})"), 400,
+                  "malformed");
+  check_refused(at, at.ask("POST", events_path + "?wait=1s&wait=2s", R"({"data":1})"), 400,
+                "malformed");
   check_refused(at, at.ask("POST", events_path + "?wait=%zz", R"({"data":1})"), 400, "malformed");
   at.ask("POST", events_path + "?wait=0s&unknown=1", R"({"data":1})");
   REQUIRE(at.node.submits.size() == 1);

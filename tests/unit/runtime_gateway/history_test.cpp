@@ -176,8 +176,8 @@ TEST_CASE("history: what cannot be asked for is refused") {
   check_refused(at, at.ask("GET", history_path + "?from=x"), 400, "malformed");
   check_refused(at, at.ask("GET", history_path + "?run=x"), 400, "malformed");
   check_refused(at, at.ask("GET", history_path + "?limit=0"), 400, "malformed");
-  check_refused(at, at.ask("GET", history_path + "?run=" + to_string(run_no(at.node, one, 77))), 404,
-                "not_found");
-  check_refused(at, at.ask("GET", history_path + "?run=" + to_string(run_no(at.node, other, 5))), 404,
-                "not_found");
+  check_refused(at, at.ask("GET", history_path + "?run=" + to_string(run_no(at.node, one, 77))),
+                404, "not_found");
+  check_refused(at, at.ask("GET", history_path + "?run=" + to_string(run_no(at.node, other, 5))),
+                404, "not_found");
 }

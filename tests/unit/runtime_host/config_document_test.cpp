@@ -18,8 +18,11 @@ nlohmann::json json_of(std::string_view text) {
 }  // namespace
 
 TEST_CASE("config_document: plain text is what YAML 1.2 says, and nothing more") {
-  const auto in = json_of("a: true\nb: False\nc: yes\nd: no\ne: on\nf: ~\ng: null\nh:\ni: 12\nj: -3\nk: +4\nl: 1.5\nm: 1e3\nn: 0x1f\no: 012\np: 1_000\nq: .5\nr: 1.\n"
-                          "s: 18446744073709551615\nt: 99999999999999999999\nu: .inf\nv: .nan\nw: 2001-01-01\nx: 12:30\ny: \"5\"\nz: 'true'\n");
+  const auto in = json_of(
+    "a: true\nb: False\nc: yes\nd: no\ne: on\nf: ~\ng: null\nh:\ni: 12\nj: -3\nk: +4\nl: 1.5\nm: "
+    "1e3\nn: 0x1f\no: 012\np: 1_000\nq: .5\nr: 1.\n"
+    "s: 18446744073709551615\nt: 99999999999999999999\nu: .inf\nv: .nan\nw: 2001-01-01\nx: "
+    "12:30\ny: \"5\"\nz: 'true'\n");
   CHECK(in["a"] == true);
   CHECK(in["b"] == false);
   for (const auto* text : {"c", "d", "e", "n", "p", "u", "v", "w", "x", "y", "z"})
@@ -58,11 +61,14 @@ TEST_CASE("config_document: blocks, quotes, anchors and several documents") {
   CHECK(json_of("'': x")[""] == "x");
   CHECK(parse_documents("a\n---\nb\n---\n---\nc\n").documents.size() == 3);
   CHECK(parse_documents("").documents.empty());
-  CHECK(parse_documents("\xef\xbb\xbf" "a: 1").documents.size() == 1);
+  CHECK(parse_documents("\xef\xbb\xbf"
+                        "a: 1")
+          .documents.size() == 1);
 }
 
 TEST_CASE("config_document: a quote that is not closed is refused, wherever the text ends") {
-  for (const auto* text : {"a: \"x", "a: \"x\n", "a: 'x\n", "a: 'x\nb: c\n", "a: [1, 2\n", "a: {b: 1\n", "{\"a\": \"b\n"})
+  for (const auto* text : {"a: \"x", "a: \"x\n", "a: 'x\n", "a: 'x\nb: c\n", "a: [1, 2\n",
+                           "a: {b: 1\n", "{\"a\": \"b\n"})
     CHECK_MESSAGE(!parse_documents(text).problems.empty(), text);
 }
 

@@ -7,7 +7,10 @@
 using namespace holdfast;
 
 TEST_CASE("config_environment: a .env file gives names and values as they are written") {
-  auto in = parse_env_file("# comment\n\nA=1\nexport B=two words \nC = spaced\nD=\"quo\\\"ted # no comment\\n\" # comment\nE='as \\n it $is'\nF=\nG=a#b\nH=a #c\nI=\"$X\"\r\n", ".env");
+  auto in = parse_env_file(
+    "# comment\n\nA=1\nexport B=two words \nC = spaced\nD=\"quo\\\"ted # no comment\\n\" # "
+    "comment\nE='as \\n it $is'\nF=\nG=a#b\nH=a #c\nI=\"$X\"\r\n",
+    ".env");
   REQUIRE_MESSAGE(in, in.error().context);
   CHECK(in->at("A") == "1");
   CHECK(in->at("B") == "two words");
@@ -21,8 +24,11 @@ TEST_CASE("config_environment: a .env file gives names and values as they are wr
   CHECK(in->size() == 9);
 }
 
-TEST_CASE("config_environment: a line that is no setting is refused with its number and without its value") {
-  for (const auto* text : {"A=1\nhunter2", "A=1\n9A=hunter2", "A=1\nA B=hunter2", "A=1\n=hunter2", "A=1\nB=\"hunter2", "A=1\nB='hunter2' x"}) {
+TEST_CASE(
+  "config_environment: a line that is no setting is refused with its number and without its "
+  "value") {
+  for (const auto* text : {"A=1\nhunter2", "A=1\n9A=hunter2", "A=1\nA B=hunter2", "A=1\n=hunter2",
+                           "A=1\nB=\"hunter2", "A=1\nB='hunter2' x"}) {
     auto in = parse_env_file(text, "dir/.env");
     REQUIRE(!in);
     CHECK(in.error().code == errc::schema);

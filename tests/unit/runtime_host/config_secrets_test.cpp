@@ -2,34 +2,42 @@
 
 #include <doctest/doctest.h>
 
+#include <unistd.h>
 #include <filesystem>
 #include <fstream>
-#include <unistd.h>
 
 using namespace holdfast;
 
 namespace {
 
 struct temporary_file {
-  std::filesystem::path path = std::filesystem::temp_directory_path() / ("holdfast-secret-" + std::to_string(::getpid()));
+  std::filesystem::path path =
+    std::filesystem::temp_directory_path() / ("holdfast-secret-" + std::to_string(::getpid()));
   ~temporary_file() { std::filesystem::remove(path); }
-  void write(const std::string& text) const { std::ofstream{path, std::ios::binary | std::ios::trunc} << text; }
+  void write(const std::string& text) const {
+    std::ofstream{path, std::ios::binary | std::ios::trunc} << text;
+  }
 };
 
 }  // namespace
 
 TEST_CASE("config_secrets: a secret comes from its variable, else from HOLDFAST_SECRET_NAME") {
-  const secret_store store{{{"billing", secret_from_env{"BILLING_TOKEN"}}}, {{"BILLING_TOKEN", "one\n"}, {"HOLDFAST_SECRET_BILLING", "other"}, {"HOLDFAST_SECRET_MY_API", "two"}}};
+  const secret_store store{{{"billing", secret_from_env{"BILLING_TOKEN"}}},
+                           {{"BILLING_TOKEN", "one\n"},
+                            {"HOLDFAST_SECRET_BILLING", "other"},
+                            {"HOLDFAST_SECRET_MY_API", "two"}}};
   CHECK(*store.secret("billing") == "one");
   CHECK(*store.secret("my-api") == "two");
   CHECK(*store.secret("my_api") == "two");
 }
 
 TEST_CASE("config_secrets: a missing secret names the variable to set and no value") {
-  const secret_store store{{{"a", secret_from_env{"A_TOKEN"}}}, {{"HOLDFAST_SECRET_OTHER", "hunter2"}}};
+  const secret_store store{{{"a", secret_from_env{"A_TOKEN"}}},
+                           {{"HOLDFAST_SECRET_OTHER", "hunter2"}}};
   CHECK(store.secret("a").error().code == errc::not_found);
   CHECK(store.secret("a").error().context == "secret `a` is missing: set A_TOKEN");
-  CHECK(store.secret("b-c").error().context.find("set HOLDFAST_SECRET_B_C, or") != std::string::npos);
+  CHECK(store.secret("b-c").error().context.find("set HOLDFAST_SECRET_B_C, or") !=
+        std::string::npos);
   for (const auto* name : {"", "A", "a b", "../x", "1a", "a.b"})
     CHECK(store.secret(name).error().code == errc::schema);
 }

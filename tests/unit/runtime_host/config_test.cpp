@@ -2,10 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <unistd.h>
 #include <algorithm>
 #include <fstream>
 #include <string>
-#include <unistd.h>
 
 using namespace holdfast;
 
@@ -13,7 +13,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-loaded_config parsed(std::string_view text, const config_flags& flags = {}, const environment& env = {}) {
+loaded_config parsed(std::string_view text, const config_flags& flags = {},
+                     const environment& env = {}) {
   return parse_config(text, "node.yaml", "/etc/holdfast", flags, env);
 }
 
@@ -28,16 +29,23 @@ void check_refused(std::string_view text, std::string_view says, errc code = err
   const auto in = parsed(text);
   CAPTURE(text);
   CHECK(!in);
-  CHECK_MESSAGE(std::any_of(in.problems.begin(), in.problems.end(), [&](const auto& p) {
-    return p.code == code && to_string(p).find(says) != std::string::npos && p.source == "node.yaml" && p.line > 0;
-  }), says << " in:\n" << all(in));
+  CHECK_MESSAGE(std::any_of(in.problems.begin(), in.problems.end(),
+                            [&](const auto& p) {
+                              return p.code == code &&
+                                     to_string(p).find(says) != std::string::npos &&
+                                     p.source == "node.yaml" && p.line > 0;
+                            }),
+                says << " in:\n"
+                     << all(in));
 }
 
 struct temporary_folder {
   fs::path path = fs::temp_directory_path() / ("holdfast-config-" + std::to_string(::getpid()));
   temporary_folder() { fs::create_directories(path); }
   ~temporary_folder() { fs::remove_all(path); }
-  void write(const char* name, std::string_view text) const { std::ofstream{path / name, std::ios::binary} << text; }
+  void write(const char* name, std::string_view text) const {
+    std::ofstream{path / name, std::ios::binary} << text;
+  }
 };
 
 }  // namespace
@@ -73,7 +81,8 @@ log: { level: debug, format: json }
   CHECK(c.models.at("demo").provider == model_provider::scripted);
   CHECK(c.models.at("demo").file == "/etc/holdfast/script.yaml");
   CHECK(c.memory_limit_bytes == 1ULL << 30U);
-  CHECK(c.retention == retention_config{30LL * 86'400'000, 86'400'000, 2 * 86'400'000, 3 * 3'600'000});
+  CHECK(c.retention ==
+        retention_config{30LL * 86'400'000, 86'400'000, 2 * 86'400'000, 3 * 3'600'000});
   CHECK(c.partitions == 48);
   CHECK(c.cluster_name == "prod");
   CHECK(c.log_level == "debug");
@@ -92,14 +101,16 @@ TEST_CASE("config: an empty file is the defaults") {
 }
 
 TEST_CASE("config: a price without one for cached input takes that of input") {
-  const auto in = parsed("models: { m: { provider: openai, model: x, price: { input: 1, output: 2 } } }");
+  const auto in =
+    parsed("models: { m: { provider: openai, model: x, price: { input: 1, output: 2 } } }");
   REQUIRE_MESSAGE(in, all(in));
   CHECK(in.config.models.at("m").price->cached_input == 1'000'000'000);
   CHECK(in.config.models.at("m").base_url == "https://api.openai.com/v1");
 }
 
 TEST_CASE("config: an unknown key names file, line and the nearest key") {
-  CHECK(all(parsed("node: a\n\nlisen: 127.0.0.1:1\n")) == "node.yaml:3:1: unknown key `lisen`; did you mean `listen`?\n");
+  CHECK(all(parsed("node: a\n\nlisen: 127.0.0.1:1\n")) ==
+        "node.yaml:3:1: unknown key `lisen`; did you mean `listen`?\n");
   check_refused("log: { levle: info }", "did you mean `level`?");
   check_refused("models: { m: { provider: openai, modle: x } }", "did you mean `model`?");
   check_refused("retention: { histroy: 1d }", "did you mean `history`?");
@@ -110,7 +121,8 @@ TEST_CASE("config: an unknown key names file, line and the nearest key") {
 TEST_CASE("config: bad values are refused") {
   check_refused("node: N 1", "`node`: expected");
   check_refused("listen: 7070", "expected HOST:PORT");
-  for (const auto* listen : {"':7070'", "localhost", "'localhost:'", "localhost:99999", "localhost:x", "'::1:7070'", "'[::1]'", "'a b:1'"})
+  for (const auto* listen : {"':7070'", "localhost", "'localhost:'", "localhost:99999",
+                             "localhost:x", "'::1:7070'", "'[::1]'", "'a b:1'"})
     check_refused("listen: " + std::string{listen}, "expected HOST:PORT");
   check_refused("memory_limit: 1GB", "`memory_limit`:");
   check_refused("memory_limit: 1MiB", "at least 64MiB");
@@ -135,14 +147,20 @@ TEST_CASE("config: bad values are refused") {
   check_refused("models: { m: { provider: openai } }", "`model` is missing");
   check_refused("models: { m: { provider: scripted } }", "`file` is missing");
   check_refused("models: { m: { provider: scripted, file: a, model: b } }", "unknown key `model`");
-  check_refused("models: { m: { provider: openai, model: x, base_url: example.com } }", "expected http://");
-  check_refused("models: { m: { provider: openai, model: x, base_url: 'https://u:p@h/' } }", "expected http://");
-  check_refused("models: { m: { provider: openai, model: x, price: { input: 1 } } }", "`output` is missing");
-  check_refused("models: { m: { provider: openai, model: x, price: { input: free, output: 1 } } }", "`input`:");
+  check_refused("models: { m: { provider: openai, model: x, base_url: example.com } }",
+                "expected http://");
+  check_refused("models: { m: { provider: openai, model: x, base_url: 'https://u:p@h/' } }",
+                "expected http://");
+  check_refused("models: { m: { provider: openai, model: x, price: { input: 1 } } }",
+                "`output` is missing");
+  check_refused("models: { m: { provider: openai, model: x, price: { input: free, output: 1 } } }",
+                "`input`:");
 }
 
 TEST_CASE("config: a secret in place of its name is refused and not repeated") {
-  const auto in = parsed("models: { m: { provider: openai, model: x, api_key: sk-hunter2 } }\nsecrets: { a: { env: 'sk-hunter2' } }");
+  const auto in = parsed(
+    "models: { m: { provider: openai, model: x, api_key: sk-hunter2 } }\nsecrets: { a: { env: "
+    "'sk-hunter2' } }");
   CHECK(!in);
   CHECK(in.problems.size() == 2);
   CHECK(all(in).find("hunter2") == std::string::npos);
@@ -160,16 +178,21 @@ TEST_CASE("config: what this release does not have is refused by name") {
   check_refused("cluster: { election_timeout: 1s }", "`election_timeout` is not available", later);
   check_refused("cluster: { tls: {} }", "`tls` is not available", later);
   check_refused("cluster: { replication: 3 }", "`replication`: more than 1", later);
-  check_refused("node: n1\ncluster: { peers: { n1: 'a:1', n2: 'b:1' } }", "`peers`: other nodes are not available", later);
-  check_refused("node: n1\ncluster: { peers: { n2: 'b:1' } }", "`peers`: other nodes are not available", later);
+  check_refused("node: n1\ncluster: { peers: { n1: 'a:1', n2: 'b:1' } }",
+                "`peers`: other nodes are not available", later);
+  check_refused("node: n1\ncluster: { peers: { n2: 'b:1' } }",
+                "`peers`: other nodes are not available", later);
   check_refused("models: { m: { provider: scripted, file: s, limits: { concurrency: 5 } } }",
                 "`limits` is not available", later);
-  check_refused("models: { m: { provider: anthropic, model: x } }", "`anthropic` is not available", later);
+  check_refused("models: { m: { provider: anthropic, model: x } }", "`anthropic` is not available",
+                later);
 }
 
 TEST_CASE("config: listening beyond loopback is refused with what to do") {
-  for (const auto* listen : {"0.0.0.0:7070", "10.0.0.11:7070", "'[::]:7070'", "example.com:7070", "128.0.0.1:1", "127.1:1"})
-    check_refused("node: a\nlisten: " + std::string{listen}, "put a proxy that has both in front", errc::not_available);
+  for (const auto* listen : {"0.0.0.0:7070", "10.0.0.11:7070", "'[::]:7070'", "example.com:7070",
+                             "128.0.0.1:1", "127.1:1"})
+    check_refused("node: a\nlisten: " + std::string{listen}, "put a proxy that has both in front",
+                  errc::not_available);
   for (const auto* listen : {"127.0.0.1:0", "127.9.9.9:1", "localhost:80", "'[::1]:7070'"})
     CHECK_MESSAGE(parsed("listen: " + std::string{listen}), listen);
   const auto by_flag = parsed("", {.listen = "0.0.0.0:1"});
@@ -179,9 +202,15 @@ TEST_CASE("config: listening beyond loopback is refused with what to do") {
 }
 
 TEST_CASE("config: a flag counts more than a variable, and a variable more than the file") {
-  const std::string file = "node: file\nlisten: 127.0.0.1:1\nlog: { level: warn, format: json }\nmemory_limit: 64MiB\ndata: /file\n";
-  const environment env{{"HOLDFAST_NODE", "env"}, {"HOLDFAST_LISTEN", "127.0.0.1:2"}, {"HOLDFAST_LOG_LEVEL", "error"}, {"HOLDFAST_LOG_FORMAT", "text"},
-                        {"HOLDFAST_MEMORY_LIMIT", "128MiB"}, {"HOLDFAST_DATA", "/env"}};
+  const std::string file =
+    "node: file\nlisten: 127.0.0.1:1\nlog: { level: warn, format: json }\nmemory_limit: "
+    "64MiB\ndata: /file\n";
+  const environment env{{"HOLDFAST_NODE", "env"},
+                        {"HOLDFAST_LISTEN", "127.0.0.1:2"},
+                        {"HOLDFAST_LOG_LEVEL", "error"},
+                        {"HOLDFAST_LOG_FORMAT", "text"},
+                        {"HOLDFAST_MEMORY_LIMIT", "128MiB"},
+                        {"HOLDFAST_DATA", "/env"}};
   const auto by_file = parsed(file);
   CHECK(by_file.config.http.port == 1);
   const auto by_env = parsed(file, {}, env);
@@ -192,15 +221,18 @@ TEST_CASE("config: a flag counts more than a variable, and a variable more than 
   CHECK(by_env.config.log_format == "text");
   CHECK(by_env.config.memory_limit_bytes == 128ULL << 20U);
   CHECK(by_env.config.data == "/env");
-  const auto by_flag = parsed(file, {"flag", "/flag", "127.0.0.1:3", "trace", "json", "256MiB"}, env);
+  const auto by_flag =
+    parsed(file, {"flag", "/flag", "127.0.0.1:3", "trace", "json", "256MiB"}, env);
   REQUIRE_MESSAGE(by_flag, all(by_flag));
   CHECK(by_flag.config.node == "flag");
   CHECK(by_flag.config.http.port == 3);
   CHECK(by_flag.config.log_level == "trace");
   CHECK(by_flag.config.memory_limit_bytes == 256ULL << 20U);
   CHECK(by_flag.config.data == "/flag");
-  CHECK(all(parsed("", {.log_level = "loud"})) == "--log-level: expected `trace`, `debug`, `info`, `warn` or `error`, not `loud`\n");
-  CHECK(all(parsed("", {}, {{"HOLDFAST_LISTEN", "x"}})).starts_with("HOLDFAST_LISTEN: expected HOST:PORT"));
+  CHECK(all(parsed("", {.log_level = "loud"})) ==
+        "--log-level: expected `trace`, `debug`, `info`, `warn` or `error`, not `loud`\n");
+  CHECK(all(parsed("", {}, {{"HOLDFAST_LISTEN", "x"}}))
+          .starts_with("HOLDFAST_LISTEN: expected HOST:PORT"));
   CHECK(all(parsed("", {.memory_limit = "1"})).starts_with("--memory-limit: "));
 }
 
@@ -211,7 +243,8 @@ TEST_CASE("config: serve reads its file, and says when it cannot") {
   REQUIRE_MESSAGE(in, all(in));
   CHECK(in.config.node == "here");
   CHECK(in.config.data == folder.path / "d");
-  CHECK(all(load_config(folder.path / "gone.yaml", {}, {})).find("gone.yaml: cannot be read") != std::string::npos);
+  CHECK(all(load_config(folder.path / "gone.yaml", {}, {})).find("gone.yaml: cannot be read") !=
+        std::string::npos);
   CHECK(!load_config(folder.path, {}, {}));
   CHECK(load_config(std::nullopt, {}, {}).config.http == http_config{});
 }
@@ -221,13 +254,16 @@ TEST_CASE("config: dev without models takes OPENAI_API_KEY, else the script, els
   const auto none = load_dev_config(folder.path, {}, {});
   REQUIRE_MESSAGE(none, all(none));
   CHECK(none.config.models.empty());
-  CHECK(none.config.no_model_hint == "there is no model: set OPENAI_API_KEY, or write " + (folder.path / "script.yaml").string());
+  CHECK(none.config.no_model_hint == "there is no model: set OPENAI_API_KEY, or write " +
+                                       (folder.path / "script.yaml").string());
   folder.write("script.yaml", "turns: []\n");
   const auto script = load_dev_config(folder.path, {}, {});
   CHECK(script.config.models.at("primary").provider == model_provider::scripted);
   CHECK(script.config.models.at("primary").file == folder.path / "script.yaml");
   CHECK(script.config.no_model_hint.empty());
-  folder.write(".env", "OPENAI_API_KEY=sk-1\nOPENAI_BASE_URL=http://127.0.0.1:9/v1/\nHOLDFAST_SECRET_X=from-file\nHOLDFAST_LOG_LEVEL=debug\n");
+  folder.write(".env",
+               "OPENAI_API_KEY=sk-1\nOPENAI_BASE_URL=http://127.0.0.1:9/v1/"
+               "\nHOLDFAST_SECRET_X=from-file\nHOLDFAST_LOG_LEVEL=debug\n");
   const auto key = load_dev_config(folder.path, {}, {{"HOLDFAST_SECRET_X", "from-process"}});
   REQUIRE_MESSAGE(key, all(key));
   const auto& primary = key.config.models.at("primary");
@@ -252,6 +288,7 @@ TEST_CASE("config: dev without models takes OPENAI_API_KEY, else the script, els
 TEST_CASE("config: only addresses of the machine itself are loopback") {
   for (const auto* host : {"127.0.0.1", "127.255.255.255", "::1", "localhost"})
     CHECK_MESSAGE(is_loopback(host), host);
-  for (const auto* host : {"", "127.0.0", "127.0.0.1.2", "127.0.0.256", "127.0.0.1x", "1270.0.0.1", "localhost.evil", "0.0.0.0", "::", "10.0.0.1", "127.0.0."})
+  for (const auto* host : {"", "127.0.0", "127.0.0.1.2", "127.0.0.256", "127.0.0.1x", "1270.0.0.1",
+                           "localhost.evil", "0.0.0.0", "::", "10.0.0.1", "127.0.0."})
     CHECK_MESSAGE(!is_loopback(host), host);
 }

@@ -16,7 +16,8 @@ response_progress state_after(std::string_view text, size_t size = 0) {
     size = std::max<size_t>(text.size(), 1);
   for (size_t at = 0; at < text.size(); at += size) {
     parser.feed(text.substr(at, size));
-    if (parser.state() == response_progress::malformed || parser.state() == response_progress::head_too_large ||
+    if (parser.state() == response_progress::malformed ||
+        parser.state() == response_progress::head_too_large ||
         parser.state() == response_progress::complete)
       break;
   }
@@ -113,7 +114,8 @@ TEST_CASE("response_parser: a head without end is too large") {
   for (int i = 0; i < 600; ++i)
     many += "A: b\r\n";
   for (size_t size : {0u, 4'000u}) {
-    CHECK(state_after(start + "A: " + std::string(70'000, 'x'), size) == response_progress::head_too_large);
+    CHECK(state_after(start + "A: " + std::string(70'000, 'x'), size) ==
+          response_progress::head_too_large);
     CHECK(state_after(start + many, size) == response_progress::head_too_large);
     std::string large;
     for (int i = 0; i < 100; ++i)

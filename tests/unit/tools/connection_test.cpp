@@ -55,7 +55,8 @@ TEST_CASE("connection: a token of the file is never sent to another server") {
   auto to = resolve_connection({.server = "http://elsewhere:9"}, variables({}), contexts_file);
   REQUIRE(to);
   CHECK(to->token.empty());
-  to = resolve_connection({.server = "http://elsewhere:9", .context = "prod"}, variables({}), contexts_file);
+  to = resolve_connection({.server = "http://elsewhere:9", .context = "prod"}, variables({}),
+                          contexts_file);
   REQUIRE(to);
   CHECK(to->token.empty());
 }
