@@ -27,6 +27,7 @@ find_package(Protobuf REQUIRED)
 find_package(CAFDebian REQUIRED)
 
 holdfast_system_library(dep::rocksdb rocksdb/db.h rocksdb)
+holdfast_system_library(dep::raft raft.h raft)
 holdfast_system_library(dep::jq jq.h jq onig)
 holdfast_system_library(dep::simdjson simdjson.h simdjson)
 holdfast_system_library(dep::nlohmann_json nlohmann/json.hpp)

@@ -1,0 +1,347 @@
+// The core and the host by hand: each workaround beside the defect it is for, and every refusal.
+
+#include <doctest/doctest.h>
+
+#include "cluster/raft_host.hpp"
+
+namespace holdfast::consensus {
+
+namespace {
+
+configuration members_of(std::initializer_list<node_id> ids) {
+  configuration out;
+  for (const auto id : ids)
+    out.members.push_back({id, "node-" + std::to_string(id), role::voter});
+  return out;
+}
+
+std::shared_ptr<const std::string> data(std::string text) {
+  return std::make_shared<const std::string>(std::move(text));
+}
+
+entry command(std::uint64_t term) { return {term, entry_kind::command, data("x")}; }
+
+stored_group stored_in_term(std::uint64_t term, std::initializer_list<node_id> ids) {
+  auto out = new_group(members_of(ids));
+  out.hard.term = term;
+  return out;
+}
+
+/// A core with its last output.
+struct bench {
+  explicit bench(node_id self, const stored_group& stored, raft_workarounds fix = {}) {
+    core_options options;
+    options.self = self;
+    options.workarounds = fix;
+    auto started = raft_core::start(options, stored, now, updates);
+    REQUIRE(started);
+    core = std::move(*started);
+  }
+
+  status receive(node_id from, const message& body) {
+    updates.clear();
+    return core->receive(++now, from, body, updates);
+  }
+  void wait(std::uint64_t ms) {
+    updates.clear();
+    core->tick(now += ms, updates);
+  }
+  std::uint64_t propose() {
+    updates.clear();
+    const auto index = core->propose(now, data("x"), updates);
+    REQUIRE(index);
+    core->persisted(now, *index, updates);
+    return *index;
+  }
+  /// By the votes of node 2, of three.
+  void elect() {
+    wait(2000);
+    REQUIRE(receive(2, request_vote_result{core->term() + 1, true, true}));
+    REQUIRE(receive(2, request_vote_result{core->term(), true, false}));
+    REQUIRE(core->state() == core_state::leader);
+  }
+  /// The last message of this kind to that node.
+  template <class Body>
+  std::optional<Body> sent(node_id to) const {
+    std::optional<Body> found;
+    for (const auto& u : updates)
+      for (const auto& m : u.messages)
+        if (m.to == to && std::holds_alternative<Body>(m.body))
+          found = std::get<Body>(m.body);
+    return found;
+  }
+
+  std::uint64_t now = 1000;
+  raft_core::updates updates;
+  std::unique_ptr<raft_core> core;
+};
+
+raft_workarounds without(bool raft_workarounds::*fix) {
+  raft_workarounds out;
+  out.*fix = false;
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("configuration: what is encoded is read back, and nothing else is read") {
+  auto three = members_of({1, 2, 3});
+  three.members[1].as = role::spare;
+  const auto bytes = encode(three);
+  CHECK(bytes.size() % 8 == 0);
+  auto back = decode_configuration(bytes);
+  REQUIRE(back);
+  CHECK(*back == three);
+  for (std::size_t size = 0; size + 8 <= bytes.size(); ++size)
+    CHECK_FALSE(decode_configuration(std::string_view{bytes}.substr(0, size)));
+  CHECK_FALSE(check(members_of({})));
+  CHECK_FALSE(check(members_of({1, 1})));
+  CHECK_FALSE(check(members_of({0})));
+}
+
+TEST_CASE("raft_core: a refused pre-vote tells the newer term") {
+  const request_vote asked{6, 2, 9, 5, false, true};
+  bench fixed{1, stored_in_term(10, {1, 2, 3})};
+  REQUIRE(fixed.receive(2, asked));
+  CHECK(fixed.sent<request_vote_result>(2)->term == 10);
+  CHECK_FALSE(fixed.sent<request_vote_result>(2)->granted);
+
+  bench defective{1, stored_in_term(10, {1, 2, 3}),
+                  without(&raft_workarounds::tell_term_to_pre_candidate)};
+  REQUIRE(defective.receive(2, asked));
+  CHECK(defective.sent<request_vote_result>(2)->term == 6);
+
+  bench candidate{2, stored_in_term(5, {1, 2, 3})};
+  candidate.wait(2000);
+  REQUIRE(candidate.core->state() == core_state::candidate);
+  REQUIRE(candidate.receive(1, *fixed.sent<request_vote_result>(2)));
+  CHECK(candidate.core->term() == 10);
+}
+
+TEST_CASE("raft_core: a leader's permission to disrupt it holds for one election") {
+  for (const bool fix : {true, false}) {
+    raft_workarounds workarounds;
+    workarounds.disrupt_once = fix;
+    bench successor{2, stored_in_term(2, {1, 2, 3}), workarounds};
+    REQUIRE(successor.receive(1, append_entries{2, 1, 1, 1, 0, {}}));
+    REQUIRE(successor.receive(1, timeout_now{2, 1, 1}));
+    REQUIRE(successor.sent<request_vote>(3));
+    CHECK(successor.sent<request_vote>(3)->term == 3);
+    CHECK(successor.sent<request_vote>(3)->disrupt_leader);
+    successor.wait(2000);
+    REQUIRE(successor.sent<request_vote>(3));
+    CHECK(successor.sent<request_vote>(3)->term == 4);
+    CHECK(successor.sent<request_vote>(3)->disrupt_leader == !fix);
+  }
+}
+
+TEST_CASE("raft_core: a rejection that a success has overtaken does not stop replication") {
+  for (const bool fix : {true, false}) {
+    raft_workarounds workarounds;
+    workarounds.ignore_late_rejection = fix;
+    bench leader{1, stored_in_term(1, {1, 2, 3}), workarounds};
+    leader.elect();
+    const auto term = leader.core->term();
+    REQUIRE(leader.propose() == 2);
+    REQUIRE(leader.receive(2, append_entries_result{term, 0, 2, 0}));
+    leader.propose();
+    REQUIRE(leader.receive(2, append_entries_result{term, 3, 2, 0}));  // probes from 3 on
+    REQUIRE(leader.receive(2, append_entries_result{term, 2, 1, 0}));  // was sent long before
+    leader.wait(150);
+    REQUIRE(leader.sent<append_entries>(2));
+    CHECK(leader.sent<append_entries>(2)->entries.empty() == !fix);
+  }
+}
+
+TEST_CASE("raft_core: the answer to an older term has no index") {
+  bench node{1, stored_in_term(4, {1, 2, 3})};
+  REQUIRE(node.receive(2, append_entries{3, 0, 0, 0, 0, {}}));
+  REQUIRE(node.sent<append_entries_result>(2));
+  CHECK(node.sent<append_entries_result>(2)->term == 4);
+  CHECK(node.sent<append_entries_result>(2)->last_log_index == 0);
+  const snapshot_metadata metadata{9, 3, members_of({1, 2, 3}), 1};
+  REQUIRE(node.receive(2, install_snapshot{3, 0, 7, metadata}));
+  CHECK(node.sent<append_entries_result>(2)->last_log_index == 0);
+}
+
+TEST_CASE("raft_core: entries that were trimmed are not appended again") {
+  const auto group = stored_in_term(1, {1, 2, 3});
+  bench node{2, group};
+  append_entries first{1, 0, 0, 5, 0, {group.entries[0]}};
+  for (int i = 0; i < 5; ++i)
+    first.entries.push_back(command(1));
+  REQUIRE(node.receive(1, first));
+  node.core->persisted(node.now, 6, node.updates);
+  node.core->applied(node.now, 5, node.updates);
+  node.core->trim(node.now, 5, 5, node.updates);
+  REQUIRE(node.receive(1, first));
+  CHECK(node.core->log().last() == 6);
+  CHECK(node.sent<append_entries_result>(1)->rejected == 0);
+  CHECK(node.sent<append_entries_result>(1)->last_log_index == 6);
+}
+
+TEST_CASE("raft_core: changes of members take effect one by one on a follower") {
+  const auto change = [](std::initializer_list<node_id> ids) {
+    return entry{1, entry_kind::change, data(encode(members_of(ids)))};
+  };
+  const auto group = stored_in_term(1, {1, 2, 3});
+  bench node{2, group};
+  REQUIRE(node.receive(1, append_entries{1,
+                                         0,
+                                         0,
+                                         3,
+                                         0,
+                                         {group.entries[0], command(1), change({1, 2, 3, 4}),
+                                          change({1, 2, 3, 4, 5})}}));
+  node.core->persisted(node.now, 4, node.updates);
+  CHECK(node.core->members() == members_of({1, 2, 3, 4, 5}));
+  // A new leader does not have the second one: the first stays, since the second could only follow
+  // it.
+  REQUIRE(node.receive(3, append_entries{2, 3, 1, 3, 0, {command(2)}}));
+  CHECK(node.core->members() == members_of({1, 2, 3, 4}));
+}
+
+TEST_CASE("raft_core: what no correct peer sends is refused and changes nothing") {
+  const auto group = stored_in_term(1, {1, 2, 3});
+  bench leader{1, group};
+  leader.elect();
+  const auto term = leader.core->term();
+  CHECK_FALSE(leader.receive(2, append_entries{term, 1, 1, 1, 0, {}}));
+  CHECK_FALSE(leader.receive(9, append_entries_result{term, 0, 1, 0}));
+  CHECK_FALSE(leader.receive(2, append_entries_result{term, 0, 99, 0}));
+  CHECK_FALSE(leader.receive(1, append_entries_result{term, 0, 1, 0}));
+  CHECK_FALSE(leader.receive(0, timeout_now{term, 1, 1}));
+  CHECK_FALSE(leader.receive(2, request_vote{term + 1, 3, 1, 1, false, false}));
+  CHECK_FALSE(leader.receive(2, request_vote_result{0, true, false}));
+
+  bench node{2, group};
+  CHECK_FALSE(node.receive(1, append_entries{1, 1, 0, 0, 0, {}}));
+  CHECK_FALSE(node.receive(1, append_entries{1, 1, 1, 0, 0, {command(2)}}));
+  CHECK_FALSE(node.receive(1, append_entries{2, 1, 1, 0, 0, {command(2), command(1)}}));
+  CHECK_FALSE(node.receive(1, append_entries{1, 0, 0, 0, 0, {command(1)}}));
+  CHECK_FALSE(
+    node.receive(1, append_entries{1, 1, 1, 0, 0, {{1, entry_kind::change, data("\1garbage")}}}));
+  CHECK_FALSE(node.receive(1, append_entries{2, 1, 2, 0, 0, {}}));  // contradicts entry 1
+  CHECK_FALSE(node.receive(1, install_snapshot{1, 0, 7, {9, 2, members_of({1}), 1}}));
+  CHECK(node.updates.empty());
+  CHECK(node.core->log().last() == 1);
+}
+
+TEST_CASE("raft_core: a stored log that contradicts itself does not start") {
+  const auto starts = [](const stored_group& stored) {
+    core_options options;
+    options.self = 1;
+    raft_core::updates updates;
+    return static_cast<bool>(raft_core::start(options, stored, 0, updates));
+  };
+  const auto good = stored_in_term(3, {1, 2, 3});
+  CHECK(starts(good));
+  CHECK(starts(stored_group{}));
+  auto bad = good;
+  bad.hard.term = 0;
+  CHECK_FALSE(starts(bad));
+  bad = good;
+  bad.applied = 2;
+  CHECK_FALSE(starts(bad));
+  bad = good;
+  bad.first_index = 2;
+  CHECK_FALSE(starts(bad));
+  bad = good;
+  bad.entries = {command(1)};
+  CHECK_FALSE(starts(bad));
+  bad = good;
+  bad.entries.push_back(command(3));
+  bad.entries.push_back(command(2));
+  CHECK_FALSE(starts(bad));
+  bad = good;
+  bad.snapshot = snapshot_metadata{9, 2, members_of({1}), 1};
+  CHECK_FALSE(starts(bad));
+}
+
+TEST_CASE("raft_host: term and vote are durable before a message made with them") {
+  host_options options;
+  options.core.self = 1;
+  raft_host host{options};
+  REQUIRE(host.start(0, 0, stored_in_term(1, {1, 2, 3})));
+  REQUIRE(host.receive(1500, 0, 2, request_vote{5, 2, 9, 4, false, false}));
+  const auto out = host.take();
+  REQUIRE(out.batch);
+  CHECK(out.batch->sync);
+  CHECK(out.batch->writes.front().hard == hard_state{5, 2});
+  REQUIRE(out.messages.size() == 1);
+  CHECK(std::get<request_vote_result>(out.messages[0].body).granted);
+  CHECK(out.messages[0].after_batch == out.batch->number);
+
+  // So is everything that is sent before that batch is durable, and nothing after.
+  REQUIRE(host.receive(1501, 0, 2, append_entries{5, 1, 1, 1, 77, {}}));
+  auto next = host.take();
+  REQUIRE(next.messages.size() == 1);
+  CHECK(next.messages[0].after_batch == out.batch->number);
+  CHECK(std::get<append_entries_result>(next.messages[0].body).clock_ms == 77);
+  host.persisted(1502, out.batch->number);
+  REQUIRE(host.receive(1503, 0, 2, append_entries{5, 1, 1, 1, 78, {}}));
+  CHECK(host.take().messages.at(0).after_batch == 0);
+}
+
+TEST_CASE("raft_host: no vote for an election timeout after the start") {
+  host_options options;
+  options.core.self = 1;
+  raft_host host{options};
+  REQUIRE(host.start(0, 0, stored_in_term(1, {1, 2, 3})));
+  REQUIRE(host.receive(999, 0, 2, request_vote{5, 2, 9, 4, false, false}));
+  CHECK(host.take().messages.empty());
+}
+
+TEST_CASE("raft_host: the only voter leads in a new term once that is durable, and commits") {
+  host_options options;
+  options.core.self = 1;
+  raft_host host{options};
+  REQUIRE(host.start(0, 3, stored_in_term(7, {1})));
+  auto out = host.take();
+  REQUIRE(out.batch);
+  CHECK(out.batch->writes.front().hard == hard_state{8, 1});
+  for (const auto& e : out.events)
+    CHECK_FALSE(std::holds_alternative<leadership_gained>(e));
+  CHECK_FALSE(host.leads(3, 8, 0));
+  host.persisted(1, 1);
+  out = host.take();
+  REQUIRE(out.events.size() == 1);
+  CHECK(std::get<leadership_gained>(out.events[0]).term == 8);
+  CHECK(host.leads(3, 8, 1));
+  CHECK(host.leader_hint(3) == 1);
+
+  CHECK(host.propose(2, 3, 7, data("x")).error().code == errc::not_leader);
+  CHECK(host.propose(2, 9, 8, data("x")).error().code == errc::not_found);
+  CHECK(*host.propose(2, 3, 8, data("x")) == 2);
+  out = host.take();
+  CHECK(out.events.empty());
+  host.persisted(3, out.batch->number);
+  out = host.take();
+  REQUIRE(out.events.size() == 1);
+  const auto& told = std::get<entries_committed>(out.events[0]);
+  CHECK(told.first == 2);
+  CHECK(told.entries.size() == 1);
+  CHECK(host.transfer(4, 3, 2).error().code == errc::not_found);
+  CHECK(host.remove_member(4, 3, 1).error().code == errc::conflict);
+  CHECK(host.add_member(4, 3, 2, "node-1").error().code == errc::conflict);
+  CHECK(host.add_member(4, 3, 0, "node-9").error().code == errc::malformed);
+  CHECK(host.snapshot_fetched(3, 1).error().code == errc::conflict);
+}
+
+TEST_CASE("raft_host: proposals beyond the limit are overloaded") {
+  host_options options;
+  options.core.self = 1;
+  options.uncommitted_entries_max = 3;
+  raft_host host{options};
+  REQUIRE(host.start(0, 0, stored_in_term(1, {1})));
+  host.take();
+  host.persisted(1, 1);
+  host.applied(1, 0, 1);
+  for (int i = 0; i < 3; ++i)
+    CHECK(host.propose(2, 0, 2, data("x")));
+  CHECK(host.propose(2, 0, 2, data("x")).error().code == errc::overloaded);
+  host.persisted(3, host.take().batch->number);
+  CHECK(host.propose(4, 0, 2, data("x")));
+}
+
+}  // namespace holdfast::consensus
