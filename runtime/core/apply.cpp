@@ -310,7 +310,7 @@ agent_state& fact_machine::load(const reader& view, group_id group, const agent_
     const agent_name oldest = *recent_.back();
     forget(oldest);
   }
-  ++reads_;
+  reads_.fetch_add(1, std::memory_order_relaxed);
   auto bytes = view.get(family::snapshot, keys::agent(group, name));
   HOLDFAST_ASSERT(bytes, "a snapshot cannot be read");
   agent_state state;
@@ -329,7 +329,7 @@ agent_state& fact_machine::load(const reader& view, group_id group, const agent_
 partition_state& fact_machine::load_partition(const reader& view, group_id group) {
   if (const auto found = partitions_.find(group); found != partitions_.end())
     return found->second;
-  ++reads_;
+  reads_.fetch_add(1, std::memory_order_relaxed);
   auto bytes = view.get(family::meta, keys::partition_state(group));
   HOLDFAST_ASSERT(bytes, "a partition's state cannot be read");
   partition_state state;

@@ -2,6 +2,7 @@
 // Turns committed facts into keys: the same on a leader, in recovery and on a follower (DESIGN §5). The view is only
 // read for agents that are not in the cache.
 
+#include <atomic>
 #include <list>
 #include <unordered_map>
 
@@ -10,7 +11,7 @@
 
 namespace holdfast {
 
-/// One per node. Called by the log's thread only.
+/// One per node. Called by the log's thread only, but for `reads`.
 class fact_machine final : public state_machine {
 public:
   /// Keeps the states of the last `cached_agents_max` agents in memory.
@@ -19,8 +20,8 @@ public:
   void apply(const reader& view, group_id group, std::uint64_t index,
              std::span<const std::shared_ptr<const turn_record>> records, write_set& out) override;
 
-  /// RocksDB reads made so far.
-  std::uint64_t reads() const noexcept { return reads_; }
+  /// Reads of the store made so far. Thread-safe.
+  std::uint64_t reads() const noexcept { return reads_.load(std::memory_order_relaxed); }
 
 private:
   struct cached {
@@ -40,7 +41,7 @@ private:
   std::unordered_map<agent_name, cached> agents_;
   std::list<const agent_name*> recent_;  // most recent first; points at the keys of agents_
   std::unordered_map<group_id, partition_state> partitions_;
-  std::uint64_t reads_ = 0;
+  std::atomic<std::uint64_t> reads_{0};
 };
 
 }  // namespace holdfast

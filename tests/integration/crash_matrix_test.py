@@ -25,6 +25,7 @@ class CrashMatrix(unittest.TestCase):
         print("\nkill points:\n" + "\n".join(outcome.lines()), flush=True)
         self.assertEqual(outcome.report.total(), 0, str(outcome.report))
         self.assertEqual(outcome.silent, [], "kill points that the process lived through")
+        self.assertLessEqual(len(outcome.short), outcome.commits // 5, f"not reached: {outcome.short}")
         self.assertGreaterEqual(outcome.commits, OPTIONS.cells or 20)
 
     def test_every_promise_holds_through_random_kills_under_load(self):

@@ -70,6 +70,7 @@ class PowerCut(unittest.TestCase):
         print("\nkill points, power cut:\n" + "\n".join(outcome.lines()), flush=True)
         self.assertEqual(outcome.report.total(), 0, str(outcome.report))
         self.assertEqual(outcome.silent, [], "kill points that the process lived through")
+        self.assertLessEqual(len(outcome.short), outcome.commits // 5, f"not reached: {outcome.short}")
         self.holds_for_the_model(outcome.report)
 
     def test_every_promise_holds_when_the_power_goes_at_random_under_load(self):
