@@ -2,6 +2,7 @@
 
 #include <random>
 
+#include "actors/instrumented.hpp"
 #include "runtime/core/stored_records.hpp"
 
 namespace holdfast {
@@ -81,7 +82,7 @@ struct agent_actor_state {
   }
 };
 
-agent_actor::behavior_type agent_behavior(agent_actor::stateful_pointer<agent_actor_state> self,
+agent_actor::behavior_type agent_behavior(self_pointer<agent_actor, agent_actor_state> self,
                                           services_ptr services, group_id group, std::uint64_t term,
                                           agent_name name, shard_reports shard) {
   auto& state = self->state;

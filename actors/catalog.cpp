@@ -1,5 +1,6 @@
 #include "actors/catalog.hpp"
 
+#include "actors/instrumented.hpp"
 #include "persistence/keys.hpp"
 #include "runtime/definition/definition_parser.hpp"
 #include "schemas/codec.hpp"
@@ -172,7 +173,7 @@ struct catalog_state {
   }
 };
 
-catalog_actor::behavior_type catalog_behavior(catalog_actor::stateful_pointer<catalog_state> self,
+catalog_actor::behavior_type catalog_behavior(self_pointer<catalog_actor, catalog_state> self,
                                               services_ptr services, std::uint64_t term) {
   self->state.services = std::move(services);
   self->state.term = term;

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "actors/effect_request.hpp"
+#include "actors/instrumented.hpp"
 #include "runtime/model/conversation.hpp"
 #include "runtime/model/http_failure.hpp"
 #include "runtime/model/openai.hpp"
@@ -254,7 +255,7 @@ struct model_call_state {
   }
 };
 
-caf::behavior model_call_behavior(caf::stateful_actor<model_call_state>* self,
+caf::behavior model_call_behavior(untyped_self_pointer<model_call_state> self,
                                   services_ptr services, effect_order order, shard_reports shard) {
   auto& state = self->state;
   state.services = std::move(services);

@@ -4,6 +4,7 @@
 
 #include "actors/agent.hpp"
 #include "actors/effect_call.hpp"
+#include "actors/instrumented.hpp"
 
 namespace holdfast {
 
@@ -157,7 +158,7 @@ private:
   time_us wake_at_ = 0;
 };
 
-shard_actor::behavior_type shard_behavior(shard_actor::stateful_pointer<shard_state> self,
+shard_actor::behavior_type shard_behavior(self_pointer<shard_actor, shard_state> self,
                                           services_ptr services, group_id group,
                                           std::uint64_t term) {
   auto& state = self->state;

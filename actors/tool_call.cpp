@@ -1,6 +1,7 @@
 #include "actors/tool_call.hpp"
 
 #include "actors/effect_request.hpp"
+#include "actors/instrumented.hpp"
 #include "runtime/model/http_failure.hpp"
 #include "runtime/tool/http_tool.hpp"
 
@@ -100,7 +101,7 @@ struct tool_call_state {
   }
 };
 
-caf::behavior tool_call_behavior(caf::stateful_actor<tool_call_state>* self, services_ptr services,
+caf::behavior tool_call_behavior(untyped_self_pointer<tool_call_state> self, services_ptr services,
                                  effect_order order, shard_reports shard) {
   auto& state = self->state;
   state.services = std::move(services);

@@ -26,6 +26,18 @@ bool has_ended(run_status status) noexcept {
 
 }  // namespace
 
+std::string_view to_string(resolution value) noexcept {
+  switch (value) {
+    case resolution::succeeded:
+      return "succeeded";
+    case resolution::retry:
+      return "retry";
+    case resolution::failed:
+      return "failed";
+  }
+  return "failed";
+}
+
 void write_time(json_writer& json, std::string_view name, time_us at) {
   json.key(name);
   if (at == 0)

@@ -15,6 +15,9 @@
 
 namespace holdfast {
 
+/// As in `POST /v1/reconcile/{id}`.
+std::string_view to_string(resolution value) noexcept;
+
 void write_time(json_writer& json, std::string_view name, time_us at);  ///< `null` for 0
 void write_usage(json_writer& json, const usage& used);
 /// `effect` is named by its id when the failure says which, and the run is known.

@@ -9,18 +9,6 @@ namespace {
 
 constexpr std::size_t memory_shown_max = 16 * 1024;
 
-std::string_view to_string(resolution value) noexcept {
-  switch (value) {
-    case resolution::succeeded:
-      return "succeeded";
-    case resolution::retry:
-      return "retry";
-    case resolution::failed:
-      return "failed";
-  }
-  return "failed";
-}
-
 std::string_view to_string(outbox_kind value) noexcept {
   switch (value) {
     case outbox_kind::event:

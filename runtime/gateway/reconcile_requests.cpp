@@ -113,18 +113,6 @@ std::optional<refusal> read_resolution(const call& c, resolve_effect& out) {
   return std::nullopt;
 }
 
-std::string_view to_string(resolution value) noexcept {
-  switch (value) {
-    case resolution::succeeded:
-      return "succeeded";
-    case resolution::retry:
-      return "retry";
-    case resolution::failed:
-      return "failed";
-  }
-  return "failed";
-}
-
 }  // namespace
 
 void list_reconciles(call&& c) {
