@@ -125,6 +125,19 @@ struct catalog_state {
   definitions_done then;
   request_ref from;
   std::vector<definition_request> waiting;
+  std::map<const turn_record*, request_ref> audits;  ///< on their way; any number at once
+
+  void audit(audit_request request) {
+    auto record = std::make_shared<turn_record>();
+    record->at = services->now();
+    record->catalog_index = services->definitions->get()->index;
+    record->facts.push_back(std::move(request.what));
+    if (auto proposed = services->log->propose(catalog_group, term, record); !proposed) {
+      services->tell(request.from, proposed.error());
+      return;
+    }
+    audits.emplace(record.get(), request.from);
+  }
 
   void apply(definition_request request) {
     if (in_flight) {
@@ -139,6 +152,8 @@ struct catalog_state {
     for (std::size_t i = 0; i < request.wanted.size(); ++i)
       if (planned.changes[i].change != definition_change::what::unchanged)
         record->facts.push_back(std::move(request.wanted[i]));
+    if (!request.dry_run && request.audit)
+      record->facts.push_back(*request.audit);
     if (request.dry_run || record->facts.empty()) {
       services->tell(request.from, std::move(planned));
       return;
@@ -152,16 +167,29 @@ struct catalog_state {
     from = request.from;
   }
 
+  /// A new catalogue, when the record has a definition.
+  void publish(const turn_record& record, std::uint64_t index) {
+    std::shared_ptr<catalog> next;
+    for (const auto& f : record.facts)
+      if (const auto* applied = std::get_if<definition_applied>(&f)) {
+        if (!next)
+          next = std::make_shared<catalog>(*services->definitions->get());
+        const auto taken = take(*next, *applied, record.at, services->compile_with);
+        HOLDFAST_ASSERT(taken, "a committed definition does not compile");
+      }
+    if (!next)
+      return;
+    next->index = index;
+    services->definitions->set(std::move(next));
+  }
+
   void committed(const committed_group& group) {
     for (const auto& record : group.records) {
-      auto next = std::make_shared<catalog>(*services->definitions->get());
-      for (const auto& f : record->facts)
-        if (const auto* applied = std::get_if<definition_applied>(&f)) {
-          const auto taken = take(*next, *applied, record->at, services->compile_with);
-          HOLDFAST_ASSERT(taken, "a committed definition does not compile");
-        }
-      next->index = group.index;
-      services->definitions->set(std::move(next));
+      publish(*record, group.index);
+      if (const auto audited = audits.find(record.get()); audited != audits.end()) {
+        services->tell(audited->second, command_done{});
+        audits.erase(audited);
+      }
       if (record != in_flight)
         continue;
       in_flight.reset();
@@ -179,6 +207,7 @@ catalog_actor::behavior_type catalog_behavior(self_pointer<catalog_actor, catalo
   self->state.term = term;
   return {
     [self](atom::define, definition_request& request) { self->state.apply(std::move(request)); },
+    [self](atom::audit, audit_request& request) { self->state.audit(std::move(request)); },
     [self](atom::commit, const committed_group& group) { self->state.committed(group); },
     [self](atom::lost) { self->quit(caf::exit_reason::user_shutdown); },
   };

@@ -20,17 +20,20 @@ struct route_request {
   std::string verified;
   std::optional<idempotency> once;
   request_ref from;
+  event_sender sender;
 };
 struct fork_request {
   agent_name from;
   seq_no at = 0;
   agent_name to;
   request_ref client;
+  std::shared_ptr<const audit_recorded> audit;  ///< null: not audited; so below
 };
 struct dead_letter_request {
   event_id id;
   bool redrive = false;
   request_ref from;
+  std::shared_ptr<const audit_recorded> audit;
 };
 struct wait_request {
   run_id run;
@@ -66,6 +69,11 @@ struct definition_request {
   std::vector<definition_applied> wanted;  ///< versions are given by the catalogue
   bool dry_run = false;
   request_ref from;
+  std::shared_ptr<const audit_recorded> audit;
+};
+struct audit_request {
+  audit_recorded what;
+  request_ref from;
 };
 
 }  // namespace holdfast
@@ -82,6 +90,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(holdfast::effect_report)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(holdfast::text_report)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(holdfast::crash_report)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(holdfast::definition_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(holdfast::audit_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(holdfast::agent_work)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(holdfast::decided_turn)
 
@@ -102,6 +111,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(holdfast, caf::first_custom_type_id)
   CAF_ADD_ATOM(holdfast, holdfast::atom, wake, "wake")
   CAF_ADD_ATOM(holdfast, holdfast::atom, work, "work")
   CAF_ADD_ATOM(holdfast, holdfast::atom, define, "define")
+  CAF_ADD_ATOM(holdfast, holdfast::atom, audit, "audit")
 CAF_END_TYPE_ID_BLOCK(holdfast)
 
 namespace holdfast {
@@ -154,10 +164,12 @@ using agent_actor = caf::typed_actor<
   // Decide these commands on the committed state; the turn goes back to the shard.
   caf::reacts_to<atom::work, agent_work>>;
 
-/// Group 0: definitions.
+/// Group 0: definitions, and the audit of calls that came to nothing elsewhere.
 using catalog_actor = caf::typed_actor<
   // Apply definitions, all or nothing.
-  caf::reacts_to<atom::define, definition_request>, caf::reacts_to<atom::commit, committed_group>,
+  caf::reacts_to<atom::define, definition_request>,
+  // Put a call into the audit log.
+  caf::reacts_to<atom::audit, audit_request>, caf::reacts_to<atom::commit, committed_group>,
   caf::reacts_to<atom::lost>>;
 
 }  // namespace holdfast

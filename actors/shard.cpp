@@ -170,14 +170,15 @@ shard_actor::behavior_type shard_behavior(self_pointer<shard_actor, shard_state>
       self->state.core->submit(r.to, std::move(r.queued));
     },
     [self](atom::route, route_request& r) {
-      self->state.core->route(std::move(r.sent), std::move(r.verified), std::move(r.once), r.from);
+      self->state.core->route(std::move(r.sent), std::move(r.verified), std::move(r.once), r.from,
+                              r.sender);
     },
     [self](atom::await, const wait_request& r) { self->state.core->wait_for(r.run, r.from); },
     [self](atom::fork, const fork_request& r) {
-      self->state.core->fork(r.from, r.at, r.to, r.client);
+      self->state.core->fork(r.from, r.at, r.to, r.client, r.audit);
     },
     [self](atom::letter, const dead_letter_request& r) {
-      self->state.core->settle_dead_letter(r.id, r.redrive, r.from);
+      self->state.core->settle_dead_letter(r.id, r.redrive, r.from, r.audit);
     },
     [self](atom::commit, const committed_group& group_committed) {
       self->state.core->committed(group_committed.index, group_committed.records);

@@ -13,29 +13,31 @@ shard_actor local_backend::shard_for(group_id group, const answer_function& tell
 }
 
 void local_backend::submit(agent_name to, command cmd, std::optional<idempotency> once,
-                           bool until_end, answer_function tell) {
+                           bool until_end, audit_note audit, answer_function tell) {
   const auto shard = shard_for(group_for(to), tell);
   if (!shard)
     return;
   const auto from = p_.requests->add(std::move(tell), until_end);
   caf::anon_send(shard, atom::submit_v,
                  submit_request{std::move(to),
-                                {std::move(cmd), from, until_end, std::move(once), std::nullopt}});
+                                {std::move(cmd), from, until_end, std::move(once), std::nullopt,
+                                 std::move(audit)}});
 }
 
 void local_backend::route(event e, std::string verified, std::optional<idempotency> once,
-                          answer_function tell) {
+                          event_sender sender, answer_function tell) {
   // Home is where repeats of the same request meet (DESIGN §3 "Across partitions and nodes").
   const std::string home = once ? std::string{once->scope.view()} : e.source + '\n' + e.id;
   const auto shard = shard_for(group_of(std::string_view{home}, p_.services->partitions), tell);
   if (!shard)
     return;
   const auto from = p_.requests->add(std::move(tell), false);
-  caf::anon_send(shard, atom::route_v,
-                 route_request{std::move(e), std::move(verified), std::move(once), from});
+  caf::anon_send(
+    shard, atom::route_v,
+    route_request{std::move(e), std::move(verified), std::move(once), from, std::move(sender)});
 }
 
-void local_backend::fork(agent_name from, seq_no at, std::string to_key, std::string,
+void local_backend::fork(agent_name from, seq_no at, std::string to_key, audit_note audit,
                          answer_function tell) {
   const auto shard = shard_for(group_for(from), tell);
   if (!shard)
@@ -49,11 +51,12 @@ void local_backend::fork(agent_name from, seq_no at, std::string to_key, std::st
     return;
   }
   const auto client = p_.requests->add(std::move(tell), false);
-  caf::anon_send(shard, atom::fork_v, fork_request{std::move(from), at, to, client});
+  caf::anon_send(shard, atom::fork_v,
+                 fork_request{std::move(from), at, to, client, std::move(audit)});
 }
 
 void local_backend::apply(std::vector<definition_change_request> wanted, bool dry_run,
-                          std::string by, answer_function tell) {
+                          std::string by, audit_note audit, answer_function tell) {
   const auto owner = p_.catalog();
   if (!owner) {
     tell(error{errc::overloaded, "the node is starting; send again"});
@@ -61,6 +64,7 @@ void local_backend::apply(std::vector<definition_change_request> wanted, bool dr
   }
   definition_request request;
   request.dry_run = dry_run;
+  request.audit = std::move(audit);
   for (auto& one : wanted)
     request.wanted.push_back(
       {std::move(one.kind), std::move(one.name), 0, std::move(one.canonical_json), by});
@@ -68,7 +72,7 @@ void local_backend::apply(std::vector<definition_change_request> wanted, bool dr
   caf::anon_send(owner, atom::define_v, std::move(request));
 }
 
-void local_backend::settle_dead_letter(event_id id, bool redrive, std::string,
+void local_backend::settle_dead_letter(event_id id, bool redrive, audit_note audit,
                                        answer_function tell) {
   const auto group = id.id.group();
   if (group == catalog_group || group > p_.services->partitions) {
@@ -79,7 +83,17 @@ void local_backend::settle_dead_letter(event_id id, bool redrive, std::string,
   if (!shard)
     return;
   const auto from = p_.requests->add(std::move(tell), false);
-  caf::anon_send(shard, atom::letter_v, dead_letter_request{id, redrive, from});
+  caf::anon_send(shard, atom::letter_v, dead_letter_request{id, redrive, from, std::move(audit)});
+}
+
+void local_backend::audit(audit_recorded what, answer_function tell) {
+  const auto owner = p_.catalog();
+  if (!owner) {
+    tell(error{errc::overloaded, "the node is starting; send again"});
+    return;
+  }
+  const auto from = p_.requests->add(std::move(tell), false);
+  caf::anon_send(owner, atom::audit_v, audit_request{std::move(what), from});
 }
 
 void local_backend::wait_for(agent_name of, run_id run, answer_function tell) {

@@ -23,14 +23,16 @@ public:
   explicit local_backend(parts p) : p_(std::move(p)) {}
 
   void submit(agent_name to, command cmd, std::optional<idempotency> once, bool until_end,
-              answer_function tell) override;
-  void route(event e, std::string verified, std::optional<idempotency> once,
+              audit_note audit, answer_function tell) override;
+  void route(event e, std::string verified, std::optional<idempotency> once, event_sender sender,
              answer_function tell) override;
-  void fork(agent_name from, seq_no at, std::string to_key, std::string by,
+  void fork(agent_name from, seq_no at, std::string to_key, audit_note audit,
             answer_function tell) override;
   void apply(std::vector<definition_change_request> wanted, bool dry_run, std::string by,
-             answer_function tell) override;
-  void settle_dead_letter(event_id id, bool redrive, std::string by, answer_function tell) override;
+             audit_note audit, answer_function tell) override;
+  void settle_dead_letter(event_id id, bool redrive, audit_note audit,
+                          answer_function tell) override;
+  void audit(audit_recorded what, answer_function tell) override;
   void wait_for(agent_name of, run_id run, answer_function tell) override;
 
   std::shared_ptr<const catalog> definitions() const override {

@@ -11,6 +11,7 @@
 #include "actors/catalog.hpp"
 #include "actors/commit_feed.hpp"
 #include "actors/shard.hpp"
+#include "cluster/key_keeper.hpp"
 #include "cluster/local_backend.hpp"
 #include "cluster/worker_thread.hpp"
 #include "persistence/keys.hpp"
@@ -24,8 +25,10 @@
 #include "runtime/gateway/gateway.hpp"
 #include "runtime/host/crash_slots.hpp"
 #include "runtime/host/log.hpp"
+#include "runtime/host/sha256.hpp"
 #include "runtime/native/native_behaviour.hpp"
 #include "runtime/net/http_server.hpp"
+#include "schemas/units.hpp"
 
 namespace holdfast {
 
@@ -106,7 +109,8 @@ struct node::impl : commit_listener {
   std::unique_ptr<crash_slots> handlers;
   std::set<agent_name> suspects;
   std::unique_ptr<secret_store> secrets;
-  fact_machine machine;
+  key_keeper known_keys;
+  fact_machine machine{4'096, sha256};
   catalog_view definitions;
   shard_directory shards;
   commit_feed feed;
@@ -129,8 +133,10 @@ struct node::impl : commit_listener {
   std::atomic<std::size_t> shards_started{0};
   std::atomic<bool> draining{false};
   time_us started_at = 0;
+  unsigned ticks_done = 0;  // the ticker's thread only, as the next
+  std::uint64_t refusals_told = 0;
 
-  explicit impl(options o) : opts(std::move(o)) {}
+  explicit impl(options o) : opts(std::move(o)), known_keys(opts.config.auth) {}
 
   // ---- commit_listener: on the log's thread
   void leading(group_id group, std::uint64_t term) override {
@@ -174,7 +180,11 @@ struct node::impl : commit_listener {
 
   status open_folder();
   void fill_services();
+  gateway_options gateway_settings();
   status listen();
+  void reload();
+  void tick();
+  void warn_of_certificate() const;
   node_status report() const;
   std::vector<metric_value> measure() const;
 };
@@ -251,16 +261,74 @@ status node::impl::listen() {
   options.refusal = [](unsigned code, std::string_view reason) {
     return gateway::refusal(code, reason);
   };
+  if (const auto& tls = opts.config.tls; !tls.cert.empty())
+    options.tls = net::http_server::tls_files{tls.cert.string(), tls.key.string()};
   server = std::make_unique<net::http_server>(std::move(options));
   const auto listening = server->start([this](net::http_request&& request, net::responder to) {
     front->handle(std::move(request), std::move(to));
   });
+  if (listening.failure == net::listen_failure::tls)
+    return error{errc::schema, "`tls`: " + listening.detail};
   if (!listening)
     return error{errc::unavailable, "cannot listen on " + opts.config.http.host + ":" +
                                       std::to_string(opts.config.http.port) + ": " +
                                       listening.detail +
                                       "; choose another with --listen HOST:PORT"};
   return ok_status();
+}
+
+gateway_options node::impl::gateway_settings() {
+  gateway_options out;
+  out.with = services->compile_with;
+  out.dedup_ms = opts.config.retention.dedup_ms;
+  out.secret = services->secret;
+  out.check_model = [this](std::string_view model) -> status {
+    if (services->models.contains(model))
+      return ok_status();
+    if (!opts.config.no_model_hint.empty())
+      return error{errc::schema, opts.config.no_model_hint};
+    return error{errc::schema, "no model `" + std::string{model} +
+                                 "` is configured; add it under `models` in node.yaml"};
+  };
+  out.offload = [this](std::function<void()> work) { slow->post(std::move(work)); };
+  out.digest = sha256;
+  if (known_keys.is_on()) {
+    out.authenticate = [this](std::string_view token) {
+      return known_keys.find(token, wall_now());
+    };
+    out.still_valid = [this](const principal& who) { return known_keys.holds(who, wall_now()); };
+  }
+  return out;
+}
+
+void node::impl::warn_of_certificate() const {
+  constexpr std::int64_t soon_s = 14 * 24 * 3'600;
+  const auto expires_s = server->certificate_expires_s();
+  if (expires_s && *expires_s - wall_now() / 1'000'000 < soon_s)
+    log::warn("certificate-expires", {{"file", opts.config.tls.cert.string()},
+                                      {"at", format_time(*expires_s * 1'000'000)}});
+}
+
+void node::impl::reload() {
+  known_keys.reload();
+  if (opts.config.tls.cert.empty())
+    return;
+  if (const auto reloaded = server->reload_tls(); !reloaded)
+    return log::error("certificate-not-reloaded", {{"why", reloaded.detail}});
+  log::info("certificate-reloaded", {{"file", opts.config.tls.cert.string()}});
+  warn_of_certificate();
+}
+
+/// Five times a second; what need not be so often, once in a second.
+void node::impl::tick() {
+  front->tick();
+  if (++ticks_done % 5 != 0)
+    return;
+  known_keys.look();
+  if (const auto refused = front->counters().unauthorised; refused != refusals_told) {
+    log::warn("requests-without-key", {{"requests", std::to_string(refused - refusals_told)}});
+    refusals_told = refused;
+  }
 }
 
 node_status node::impl::report() const {
@@ -293,6 +361,15 @@ std::vector<metric_value> node::impl::measure() const {
   add("holdfast_outgoing_calls_active", static_cast<double>(calls.active));
   add("holdfast_requests_waiting", static_cast<double>(requests.size()));
   add("holdfast_stream_subscribers", static_cast<double>(feed.subscribers()));
+  if (known_keys.is_on()) {
+    add("holdfast_auth_keys", static_cast<double>(known_keys.size()));
+    out.push_back({"holdfast_auth_reloads_total", "{result=\"ok\"}",
+                   static_cast<double>(known_keys.reloads())});
+    out.push_back({"holdfast_auth_reloads_total", "{result=\"failed\"}",
+                   static_cast<double>(known_keys.reloads_failed())});
+  }
+  if (const auto expires_s = server->certificate_expires_s())
+    add("holdfast_tls_certificate_expires_seconds", static_cast<double>(*expires_s));
   return out;
 }
 
@@ -339,24 +416,10 @@ status node::start() {
     self.services, &self.requests, &self.feed, [&self] { return self.catalog_owner(); },
     [&self] { return self.report(); }, [&self] { return self.measure(); }});
   self.slow = std::make_unique<worker_thread>();
-  gateway_options to_gateway;
-  to_gateway.with = self.services->compile_with;
-  to_gateway.dedup_ms = self.opts.config.retention.dedup_ms;
-  to_gateway.secret = self.services->secret;
-  to_gateway.check_model = [&self](std::string_view model) -> status {
-    if (self.services->models.contains(model))
-      return ok_status();
-    if (!self.opts.config.no_model_hint.empty())
-      return error{errc::schema, self.opts.config.no_model_hint};
-    return error{errc::schema, "no model `" + std::string{model} +
-                                 "` is configured; add it under `models` in node.yaml"};
-  };
-  to_gateway.offload = [&self](std::function<void()> work) { self.slow->post(std::move(work)); };
-  self.front = std::make_unique<gateway>(*self.behind, std::move(to_gateway));
+  self.front = std::make_unique<gateway>(*self.behind, self.gateway_settings());
   if (auto listening = self.listen(); !listening)
     return listening;
-  self.ticks =
-    std::make_unique<ticker>(std::chrono::milliseconds{200}, [&self] { self.front->tick(); });
+  self.ticks = std::make_unique<ticker>(std::chrono::milliseconds{200}, [&self] { self.tick(); });
   const auto& kept = self.opts.config.retention;
   if (const retention_config usual; kept.history_ms != usual.history_ms ||
                                     kept.events_ms != usual.events_ms ||
@@ -367,6 +430,11 @@ status node::start() {
   log::info("node-started", {{"node", self.opts.config.node},
                              {"port", std::to_string(self.server->port())},
                              {"partitions", std::to_string(self.services->partitions)}});
+  self.warn_of_certificate();
+  if (self.known_keys.is_on() && self.known_keys.size() == 0)
+    log::warn("no-api-keys",
+              {{"file", self.opts.config.auth.file.string()},
+               {"why", "nobody can do anything; `holdfast auth key create` makes one"}});
   return ok_status();
 }
 
@@ -397,6 +465,18 @@ void node::stop(std::chrono::milliseconds limit) {
   self.front.reset();
   self.server.reset();
   self.disk.reset();
+}
+
+void node::reload() {
+  if (impl_->server)
+    impl_->reload();
+}
+
+std::string node::own_token() {
+  if (!impl_->known_keys.is_on())
+    return {};
+  auto token = impl_->known_keys.add_own("dev", key_role::developer);
+  return token ? std::move(*token) : std::string{};
 }
 
 std::uint16_t node::port() const noexcept { return impl_->server ? impl_->server->port() : 0; }

@@ -33,7 +33,14 @@ public:
   /// Refuses new requests, lets those in flight end for at most that long, then stops everything.
   void stop(std::chrono::milliseconds limit);
 
+  /// Reads the certificate and the API keys again, as SIGHUP asks for. What cannot be read stays as
+  /// it was, and the log says why. Any thread.
+  void reload();
+
   std::uint16_t port() const noexcept;
+  /// A new key of the developer role that only this process knows of, for `dev`; empty where no key
+  /// is asked for. Before `start`.
+  std::string own_token();
   /// For what runs inside the process: `dev` applies definitions through it.
   backend& inside() noexcept;
 

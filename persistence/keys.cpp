@@ -10,7 +10,7 @@ namespace {
 constexpr group_id node_prefix = 0xFFFF;  // taken by node metadata: not a group
 
 // Third byte of a group's own keys in `family::meta`.
-enum class meta_kind : std::uint8_t { partition_state = 1, log_state = 2 };
+enum class meta_kind : std::uint8_t { partition_state = 1, log_state = 2, audit_head = 3 };
 
 constexpr std::size_t group_bytes = 2;
 constexpr std::size_t id_bytes = 16;
@@ -158,6 +158,15 @@ std::string by_id(group_id group, const sortable_id& id) { return start(group).a
 
 range by_ids(group_id group) { return starting_with(start(group)); }
 
+std::string audit(group_id group, time_us at, std::uint64_t number) {
+  auto out = start(group);
+  append(out, ordered(at));
+  append(out, number);
+  return out;
+}
+
+range audits(group_id group) { return starting_with(start(group)); }
+
 std::string definition(std::string_view kind, std::string_view name, std::uint32_t version) {
   auto out = start(catalog_group);
   out.append(kind) += '\0';
@@ -201,6 +210,8 @@ range reconciles(group_id group) { return starting_with(start(group, index_kind:
 std::string partition_state(group_id group) { return meta(group, meta_kind::partition_state); }
 
 std::string log_state(group_id group) { return meta(group, meta_kind::log_state); }
+
+std::string audit_head(group_id group) { return meta(group, meta_kind::audit_head); }
 
 std::string node(std::string_view name) {
   std::string out;

@@ -32,6 +32,8 @@ std::string outbox(group_id group, group_id target, std::uint64_t sequence);
 range outboxes(group_id group);
 std::string by_id(group_id group, const sortable_id& id);  ///< run, event_log, dead_letter
 range by_ids(group_id group);
+std::string audit(group_id group, time_us at, std::uint64_t number);
+range audits(group_id group);
 std::string definition(std::string_view kind, std::string_view name, std::uint32_t version);
 range definitions();
 range group(group_id group);
@@ -50,6 +52,7 @@ std::string reconcile(group_id group, const effect_id& effect);
 range reconciles(group_id group);
 
 std::string partition_state(group_id group);  ///< meta
+std::string audit_head(group_id group);       ///< meta: where the group's audit chain ends
 std::string log_state(group_id group);        ///< meta: the log's own {term, applied index}
 /// Node metadata (meta, the only keys without a group: they start with 0xFF 0xFF).
 std::string node(std::string_view name);

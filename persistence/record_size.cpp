@@ -44,6 +44,8 @@ std::size_t texts_of(const Fact& f) noexcept {
     sum += f.text.size();
   if constexpr (requires { f.options.size(); })
     sum += f.options.size();
+  if constexpr (requires { f.subject.size(); })
+    sum += f.subject.size();
   return sum;
 }
 

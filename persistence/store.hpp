@@ -30,8 +30,8 @@ enum class family : std::uint8_t {
   event_log = 12,    ///< group ‖ event → event_routed
   dead_letter = 13,  ///< group ‖ event → dead_lettered
   definitions = 14,  ///< group 0 ‖ kind ‖ name ‖ version → definition_applied
-  audit = 15,
-  log = 16,  ///< group ‖ index → entry; used by the replicated log
+  audit = 15,        ///< group ‖ time ‖ number → audit_entry
+  log = 16,          ///< group ‖ index → entry; used by the replicated log
 };
 inline constexpr std::size_t family_count = 17;
 std::string_view to_string(family f) noexcept;

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "schemas/audit.hpp"
 #include "schemas/fact.hpp"
 #include "schemas/state.hpp"
 
@@ -44,6 +45,8 @@ std::string encode(const idempotency_recorded& value);
 std::string encode(const event_routed& value, time_us received_at);
 std::string encode(const dead_lettered& value, time_us at);
 std::string encode(const definition_applied& value, time_us at);
+std::string encode(const audit_entry& value);
+std::string encode(const audit_head& value);
 /// A copied agent for a fork: state and the messages and memory that it refers to.
 struct forked_agent {
   agent_state state;
@@ -72,6 +75,8 @@ result<idempotency_recorded> decode_idempotency(std::string_view bytes);
 result<stamped<event_routed>> decode_event_routed(std::string_view bytes);
 result<stamped<dead_lettered>> decode_dead_letter(std::string_view bytes);
 result<stamped<definition_applied>> decode_definition(std::string_view bytes);
+result<audit_entry> decode_audit_entry(std::string_view bytes);
+result<audit_head> decode_audit_head(std::string_view bytes);
 result<forked_agent> decode_forked_agent(std::string_view bytes);
 
 }  // namespace holdfast::codec

@@ -28,7 +28,7 @@ struct alternative;
   HOLDFAST_WIRE(type, Message, __VA_ARGS__); \
   HOLDFAST_ALTERNATIVE(type, Message)
 
-HOLDFAST_FACT(event_received, EventReceived, mailbox_no, id, run, event, verified, reply_to);
+HOLDFAST_FACT(event_received, EventReceived, mailbox_no, id, run, event, verified, reply_to, by);
 HOLDFAST_FACT(run_started, RunStarted, run, version, mailbox_no, event_seq, event, reply_to,
               traceparent, retry_of, carried, message_base);
 HOLDFAST_FACT(model_requested, ModelRequested, effect_no, step, model, request_digest,
@@ -63,13 +63,13 @@ HOLDFAST_FACT(text_streamed, TextStreamed, effect_no, attempt, offset, text);
 HOLDFAST_FACT(text_emitted, TextEmitted, run, offset, text);
 HOLDFAST_FACT(handler_failed, HandlerFailed, run, attempts, reason, trigger);
 HOLDFAST_FACT(awaiting_event, AwaitingEvent, type, where, timer_id);
-HOLDFAST_FACT(awaited_event_received, AwaitedEventReceived, id, event);
+HOLDFAST_FACT(awaited_event_received, AwaitedEventReceived, id, event, by);
 HOLDFAST_ALTERNATIVE(cancel_requested, CancelRequested);
 HOLDFAST_FACT(effect_abandoned, EffectAbandoned, effect_no);
 HOLDFAST_FACT(agent_deleted, AgentDeleted, by);
 HOLDFAST_FACT(tool_refused, ToolRefused, step, tool, call_id, reason);
 HOLDFAST_FACT(leader_started, LeaderStarted, term, node);
-HOLDFAST_FACT(event_routed, EventRouted, id, event, verified, routes);
+HOLDFAST_FACT(event_routed, EventRouted, id, event, verified, routes, by);
 HOLDFAST_FACT(idempotency_recorded, IdempotencyRecorded, scope, body, id, run, agent, expires);
 HOLDFAST_FACT(outbox_acked, OutboxAcked, target_group, sequence);
 HOLDFAST_FACT(inbound_accepted, InboundAccepted, source_group, sequence);
@@ -78,6 +78,7 @@ HOLDFAST_FACT(definition_applied, DefinitionApplied, kind, name, version, conten
 HOLDFAST_FACT(handler_recovered, HandlerRecovered, trigger);
 HOLDFAST_FACT(event_skipped, EventSkipped, mailbox_no, run);
 HOLDFAST_FACT(output_refused, OutputRefused, run, reason);
+HOLDFAST_FACT(audit_recorded, AuditRecorded, by, method, route, subject, request_id, peer, outcome);
 
 constexpr auto fact_indexes = std::make_index_sequence<std::variant_size_v<fact>>{};
 
@@ -168,6 +169,8 @@ result<idempotency_recorded> decode_idempotency(std::string_view bytes) {
 HOLDFAST_WIRE(stamped<event_routed>, StampedEventRouted, at, value);
 HOLDFAST_WIRE(stamped<dead_lettered>, StampedDeadLettered, at, value);
 HOLDFAST_WIRE(stamped<definition_applied>, StampedDefinitionApplied, at, value);
+HOLDFAST_WIRE(audit_entry, AuditEntry, number, at, what, previous, hash);
+HOLDFAST_WIRE(audit_head, AuditHead, number, at, hash);
 
 template <class T>
 std::string encode_stamped(const T& value, time_us at) {
@@ -198,6 +201,18 @@ result<stamped<dead_lettered>> decode_dead_letter(std::string_view bytes) {
 
 result<stamped<definition_applied>> decode_definition(std::string_view bytes) {
   return decode_as_message<stamped<definition_applied>>(bytes);
+}
+
+std::string encode(const audit_entry& value) { return encode_as_message(value); }
+
+std::string encode(const audit_head& value) { return encode_as_message(value); }
+
+result<audit_entry> decode_audit_entry(std::string_view bytes) {
+  return decode_as_message<audit_entry>(bytes);
+}
+
+result<audit_head> decode_audit_head(std::string_view bytes) {
+  return decode_as_message<audit_head>(bytes);
 }
 
 }  // namespace holdfast::codec

@@ -20,6 +20,8 @@ struct deliver_event {
   std::optional<reply_address> reply_to;
   bool committed_before =
     false;  ///< it is durable elsewhere already: room is not a reason to refuse
+  /// The API key that sent it; empty: none was asked for, or another partition did.
+  std::string by = {};
 };
 /// From an effect actor, or from another agent's partition.
 struct complete_effect {

@@ -55,14 +55,15 @@ constexpr std::array<std::string_view, std::variant_size_v<fact>> names{"event_r
                                                                         "definition_applied",
                                                                         "handler_recovered",
                                                                         "event_skipped",
-                                                                        "output_refused"};
+                                                                        "output_refused",
+                                                                        "audit_recorded"};
 
 template <class T>
 constexpr bool concerns_partition =
   std::is_same_v<T, leader_started> || std::is_same_v<T, event_routed> ||
   std::is_same_v<T, idempotency_recorded> || std::is_same_v<T, outbox_acked> ||
   std::is_same_v<T, inbound_accepted> || std::is_same_v<T, dead_letter_dropped> ||
-  std::is_same_v<T, definition_applied>;
+  std::is_same_v<T, definition_applied> || std::is_same_v<T, audit_recorded>;
 
 }  // namespace
 

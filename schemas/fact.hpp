@@ -32,6 +32,8 @@ struct event_received {
   holdfast::event event;
   std::string verified;  ///< hook preset that checked it, or `none`
   std::optional<reply_address> reply_to;
+  /// The API key that sent it straight to the agent; empty: no key was asked for.
+  std::string by = {};
   bool operator==(const event_received&) const = default;
 };
 struct run_started {
@@ -305,6 +307,7 @@ struct awaiting_event {
 struct awaited_event_received {
   event_id id;
   holdfast::event event;
+  std::string by = {};  ///< as in `event_received`
   bool operator==(const awaited_event_received&) const = default;
 };
 struct cancel_requested {
@@ -353,6 +356,7 @@ struct event_routed {
   holdfast::event event;
   std::string verified;
   std::vector<route> routes;
+  std::string by = {};  ///< the API key that sent it; empty: no key was asked for
   bool operator==(const event_routed&) const = default;
 };
 struct idempotency_recorded {
@@ -381,6 +385,19 @@ struct dead_letter_dropped {
   bool operator==(const dead_letter_dropped&) const = default;
 };
 
+/// A call that changes something was let in, or refused by authorisation. Stands in the record of
+/// what it changed; a call that came to nothing is in a record of group 0. Never a secret.
+struct audit_recorded {
+  std::string by;  ///< name of the API key; `local` where no key is asked for
+  std::string method;
+  std::string route;    ///< as in the API: `/v1/agents/{type}/{key}/pause`
+  std::string subject;  ///< what it was about: `type/key`, an id, names of definitions
+  std::string request_id;
+  std::string peer;     ///< address of the client, or of the proxy in front of it
+  std::string outcome;  ///< `done`, or the code of the refusal
+  bool operator==(const audit_recorded&) const = default;
+};
+
 // ---- of group 0 ----------------------------------------------------------------------------------------------------
 
 struct definition_applied {
@@ -392,15 +409,17 @@ struct definition_applied {
   bool operator==(const definition_applied&) const = default;
 };
 
-using fact = std::variant<
-  event_received, run_started, model_requested, model_completed, tool_requested, tool_completed,
-  effect_started, effect_failed, effect_retry_scheduled, effect_unknown, effect_reconciled,
-  timer_set, timer_fired, timer_cancelled, message_sent, state_changed, budget_reserved,
-  budget_settled, run_completed, run_failed, run_cancelled, paused, resumed, quarantined, killed,
-  dead_lettered, forked, message_appended, text_streamed, text_emitted, handler_failed,
-  awaiting_event, awaited_event_received, cancel_requested, effect_abandoned, agent_deleted,
-  tool_refused, leader_started, event_routed, idempotency_recorded, outbox_acked, inbound_accepted,
-  dead_letter_dropped, definition_applied, handler_recovered, event_skipped, output_refused>;
+using fact =
+  std::variant<event_received, run_started, model_requested, model_completed, tool_requested,
+               tool_completed, effect_started, effect_failed, effect_retry_scheduled,
+               effect_unknown, effect_reconciled, timer_set, timer_fired, timer_cancelled,
+               message_sent, state_changed, budget_reserved, budget_settled, run_completed,
+               run_failed, run_cancelled, paused, resumed, quarantined, killed, dead_lettered,
+               forked, message_appended, text_streamed, text_emitted, handler_failed,
+               awaiting_event, awaited_event_received, cancel_requested, effect_abandoned,
+               agent_deleted, tool_refused, leader_started, event_routed, idempotency_recorded,
+               outbox_acked, inbound_accepted, dead_letter_dropped, definition_applied,
+               handler_recovered, event_skipped, output_refused, audit_recorded>;
 
 /// True for the facts that concern the partition and not the record's agent.
 bool is_partition_fact(const fact& f) noexcept;

@@ -29,6 +29,8 @@ decided_turn agent_core::take(std::vector<queued_command> commands, const turn_c
       }
       if (queued.inbound)
         of_partition.push_back(inbound_accepted{queued.inbound->source, queued.inbound->sequence});
+      if (queued.audit)
+        of_partition.push_back(*queued.audit);
     } else {
       done.refused = decided.error();
       if (queued.once)

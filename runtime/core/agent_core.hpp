@@ -37,6 +37,8 @@ struct queued_command {
   bool until_end = false;  ///< the client waits for the run to end
   std::optional<idempotency> once;
   std::optional<inbound_ref> inbound;  ///< it came through another partition's outbox
+  /// Stands in the record of what the command does; a refused one leaves none.
+  std::shared_ptr<const audit_recorded> audit = {};
 };
 
 /// What became of one command.

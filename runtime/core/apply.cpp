@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include <algorithm>
-
 #include "persistence/keys.hpp"
 #include "runtime/core/evolve.hpp"
 #include "runtime/core/stored_records.hpp"
@@ -240,7 +238,8 @@ private:
 
 }  // namespace
 
-fact_machine::fact_machine(std::size_t cached_agents_max) : cached_agents_max_(cached_agents_max) {}
+fact_machine::fact_machine(std::size_t cached_agents_max, chain_digest digest)
+  : cached_agents_max_(cached_agents_max), digest_(digest) {}
 
 void fact_machine::apply(const reader& view, group_id group, std::uint64_t,
                          std::span<const std::shared_ptr<const turn_record>> records,
@@ -256,7 +255,7 @@ void fact_machine::apply_record(const reader& view, group_id group, const turn_r
     if (is_partition_fact(f) || record.agent.empty() || std::holds_alternative<message_sent>(f)) {
       auto& partition = load_partition(view, group);
       evolve(partition, f, record.at);
-      apply_to_partition(group, record, f, out);
+      apply_to_partition(view, group, record, f, out);
       partition_changed = partition_changed || std::holds_alternative<leader_started>(f) ||
                           std::holds_alternative<inbound_accepted>(f) ||
                           std::holds_alternative<message_sent>(f) ||
@@ -277,8 +276,8 @@ void fact_machine::apply_record(const reader& view, group_id group, const turn_r
   }
 }
 
-void fact_machine::apply_to_partition(group_id group, const turn_record& record, const fact& f,
-                                      write_set& out) {
+void fact_machine::apply_to_partition(const reader& view, group_id group, const turn_record& record,
+                                      const fact& f, write_set& out) {
   if (const auto* routed = std::get_if<event_routed>(&f))
     out.put(family::event_log, keys::by_id(group, routed->id.id),
             codec::encode(*routed, record.at));
@@ -299,6 +298,31 @@ void fact_machine::apply_to_partition(group_id group, const turn_record& record,
            sent != nullptr && record.agent.empty())
     out.put(family::outbox, keys::outbox(group, sent->target_group, sent->sequence),
             codec::encode(sent->message));
+  else if (const auto* audited = std::get_if<audit_recorded>(&f))
+    append_audit(view, group, *audited, record.at, out);
+}
+
+/// The chain follows the order of the log, so every replica makes the same one.
+void fact_machine::append_audit(const reader& view, group_id group, const audit_recorded& what,
+                                time_us at, write_set& out) {
+  HOLDFAST_ASSERT(digest_ != nullptr, "an audit log without a digest");
+  auto found = audit_heads_.find(group);
+  if (found == audit_heads_.end()) {
+    ++reads_;
+    const auto bytes = view.get(family::meta, keys::audit_head(group));
+    HOLDFAST_ASSERT(bytes, "the end of the audit log cannot be read");
+    audit_head head;
+    if (*bytes) {
+      auto decoded = codec::decode_audit_head(**bytes);
+      HOLDFAST_ASSERT(decoded, "the end of the audit log does not parse");
+      head = std::move(*decoded);
+    }
+    found = audit_heads_.emplace(group, std::move(head)).first;
+  }
+  const auto entry = next_entry(found->second, what, at, digest_);
+  out.put(family::audit, keys::audit(group, entry.at, entry.number), codec::encode(entry));
+  found->second = head_of(entry);
+  out.put(family::meta, keys::audit_head(group), codec::encode(found->second));
 }
 
 agent_state& fact_machine::load(const reader& view, group_id group, const agent_name& name) {

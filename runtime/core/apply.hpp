@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "persistence/commit_log.hpp"
+#include "runtime/core/audit_chain.hpp"
 #include "schemas/state.hpp"
 
 namespace holdfast {
@@ -14,8 +15,9 @@ namespace holdfast {
 /// One per node. Called by the log's thread only, but for `reads`.
 class fact_machine final : public state_machine {
 public:
-  /// Keeps the states of the last `cached_agents_max` agents in memory.
-  explicit fact_machine(std::size_t cached_agents_max = 4'096);
+  /// Keeps the states of the last `cached_agents_max` agents in memory. Without a digest it cannot
+  /// take facts of the audit log: it aborts on them.
+  explicit fact_machine(std::size_t cached_agents_max = 4'096, chain_digest digest = nullptr);
 
   void apply(const reader& view, group_id group, std::uint64_t index,
              std::span<const std::shared_ptr<const turn_record>> records, write_set& out) override;
@@ -30,8 +32,11 @@ private:
   };
 
   void apply_record(const reader& view, group_id group, const turn_record& record, write_set& out);
-  void apply_to_partition(group_id group, const turn_record& record, const fact& f, write_set& out);
+  void apply_to_partition(const reader& view, group_id group, const turn_record& record,
+                          const fact& f, write_set& out);
   agent_state& load(const reader& view, group_id group, const agent_name& name);
+  void append_audit(const reader& view, group_id group, const audit_recorded& what, time_us at,
+                    write_set& out);
   partition_state& load_partition(const reader& view, group_id group);
   void forget(const agent_name& name);
   void erase_agent(const reader& view, group_id group, const agent_state& state,
@@ -41,6 +46,8 @@ private:
   std::unordered_map<agent_name, cached> agents_;
   std::list<const agent_name*> recent_;  // most recent first; points at the keys of agents_
   std::unordered_map<group_id, partition_state> partitions_;
+  std::unordered_map<group_id, audit_head> audit_heads_;
+  chain_digest digest_;
   std::atomic<std::uint64_t> reads_{0};
 };
 

@@ -24,13 +24,14 @@ bool is_awaited(const turn_builder& turn, const event& e) {
   return answer && is_true(*answer);
 }
 
-decision join_open_run(turn_builder& turn, const event_id& id, const event& e) {
+decision join_open_run(turn_builder& turn, const event_id& id, const event& e,
+                       const std::string& by) {
   const auto awaited = *turn.state().run->awaited;
   decision done;
   done.event = id;
   done.run = turn.state().run->id;
   done.merged = true;
-  turn.add(awaited_event_received{id, e});
+  turn.add(awaited_event_received{id, e, by});
   trigger t;
   t.what = trigger::kind::awaited;
   t.seq = turn.state().seq;
@@ -57,7 +58,7 @@ result<decision> decide_one(turn_builder& turn, const deliver_event& cmd) {
 
   if (!cmd.reply_to &&
       is_awaited(turn, cmd.event))  // a question gets a run of its own, whose end answers it
-    return join_open_run(turn, id, cmd.event);
+    return join_open_run(turn, id, cmd.event, cmd.by);
   if (spec) {
     const std::uint64_t waiting = state.mailbox_next - state.mailbox_head;
     if (spec->def.limits.mailbox != 0 && waiting >= spec->def.limits.mailbox)
@@ -75,7 +76,8 @@ result<decision> decide_one(turn_builder& turn, const deliver_event& cmd) {
       return decision{id, {}, false, true};
     }
   }
-  turn.add(event_received{state.mailbox_next, id, run, cmd.event, cmd.verified, cmd.reply_to});
+  turn.add(
+    event_received{state.mailbox_next, id, run, cmd.event, cmd.verified, cmd.reply_to, cmd.by});
   return decision{id, run, false, true};
 }
 

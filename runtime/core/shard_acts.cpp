@@ -323,7 +323,8 @@ void shard_core::passivate_idle() {
 
 // ---- forks ---------------------------------------------------------------------------------------------------------
 
-void shard_core::fork(const agent_name& from, seq_no at, agent_name to, request_ref client) {
+void shard_core::fork(const agent_name& from, seq_no at, agent_name to, request_ref client,
+                      const std::shared_ptr<const audit_recorded>& audit) {
   if (!decides_for(client))
     return;
   auto copy = copy_at(records_, options_.group, from, at);
@@ -340,6 +341,8 @@ void shard_core::fork(const agent_name& from, seq_no at, agent_name to, request_
   message.payload = codec::encode(*copy);
   const group_id target = group_of(message.target, options_.partitions);
   record->facts.push_back(message_sent{target, 0, std::move(message)});
+  if (audit)
+    record->facts.push_back(*audit);
   partition_turn turn;
   turn.forks = client;
   propose_partition(std::move(record), std::move(turn));

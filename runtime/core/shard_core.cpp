@@ -13,6 +13,25 @@ namespace holdfast {
 
 namespace {
 
+/// Nothing is stored of an event that reaches beyond what its sender may.
+status in_scope(const catalog* definitions, const event& e, std::string_view verified,
+                const event_sender& sender, std::uint16_t partitions) {
+  if (sender.scope.is_all() || definitions == nullptr)
+    return ok_status();
+  const principal who{sender.by, {}, sender.scope, {}};
+  const auto found = find_routes(*definitions, e, event_id{}, verified, partitions);
+  for (const auto& one : found.routes)
+    if (one.matched)
+      if (auto checked = check_type(who, one.type); !checked)
+        return error{errc::forbidden,
+                     "agents of another type want this event: " + checked.error().context};
+  for (const auto& letter : found.unroutable)
+    if (auto checked = check_type(who, letter.agent.type); !checked)
+      return error{errc::forbidden,
+                   "agents of another type want this event: " + checked.error().context};
+  return ok_status();
+}
+
 bool is_delete(const queued_command& queued) {
   const auto* asked = std::get_if<control>(&queued.cmd);
   return asked != nullptr && asked->verb == control_verb::remove;
@@ -276,9 +295,15 @@ bool shard_core::decides_for(const request_ref& from) {
 }
 
 void shard_core::route(event e, std::string verified, std::optional<idempotency> once,
-                       request_ref from) {
+                       request_ref from, const event_sender& sender) {
   if (!decides_for(from))
     return;
+  if (const auto reached =
+        in_scope(host_.definitions().get(), e, verified, sender, options_.partitions);
+      !reached) {
+    host_.tell(from, reached.error());
+    return;
+  }
   if (once && is_repeat(once->scope, once->body, {from, once->body, false}))
     return;
   const time_us at = std::max(last_stamp_ + 1, host_.now());
@@ -315,11 +340,12 @@ void shard_core::route(event e, std::string verified, std::optional<idempotency>
       idempotency_recorded{once->scope, once->body, id, {}, {}, once->expires});
   }
   record->facts.push_back(
-    event_routed{id, std::move(e), std::move(verified), std::move(found.routes)});
+    event_routed{id, std::move(e), std::move(verified), std::move(found.routes), sender.by});
   propose_partition(std::move(record), std::move(turn));
 }
 
-void shard_core::settle_dead_letter(event_id id, bool redrive, request_ref from) {
+void shard_core::settle_dead_letter(event_id id, bool redrive, request_ref from,
+                                    const std::shared_ptr<const audit_recorded>& audit) {
   if (!decides_for(from))
     return;
   if (settling_.contains(id)) {
@@ -360,6 +386,8 @@ void shard_core::settle_dead_letter(event_id id, bool redrive, request_ref from)
     message.run = run_id{message.event_ref.id};
     record->facts.push_back(message_sent{target, 0, std::move(message)});
   }
+  if (audit)
+    record->facts.push_back(*audit);
   settling_.insert(id);
   partition_turn turn;
   turn.from = from;

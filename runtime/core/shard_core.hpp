@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "persistence/store.hpp"
+#include "runtime/core/access.hpp"
 #include "runtime/core/agent_core.hpp"
 #include "runtime/core/answer.hpp"
 #include "runtime/core/outbox.hpp"
@@ -73,10 +74,14 @@ public:
   void start();
 
   void submit(const agent_name& to, queued_command queued);
-  void route(event e, std::string verified, std::optional<idempotency> once, request_ref from);
+  /// Refused (`forbidden`) when an agent type outside the sender's scope wants the event.
+  void route(event e, std::string verified, std::optional<idempotency> once, request_ref from,
+             const event_sender& sender = {});
   void wait_for(run_id run, request_ref from);
-  void fork(const agent_name& from, seq_no at, agent_name to, request_ref client);
-  void settle_dead_letter(event_id id, bool redrive, request_ref from);
+  void fork(const agent_name& from, seq_no at, agent_name to, request_ref client,
+            const std::shared_ptr<const audit_recorded>& audit = {});
+  void settle_dead_letter(event_id id, bool redrive, request_ref from,
+                          const std::shared_ptr<const audit_recorded>& audit = {});
 
   void decided(decided_turn turn);
   void committed(std::uint64_t index,

@@ -59,7 +59,7 @@ void answer_agents(const answering& reply, const agent_filter& filter, const pag
       return reply.refuse(state.error());
     last = to_string(state->name);
     const agent_facts facts{*state, current_version(node, state->name.type)};
-    if (!matches(filter, facts))
+    if (!reply.sees(state->name.type) || !matches(filter, facts))
       continue;
     write_agent(list.item(), facts);
     ++taken;

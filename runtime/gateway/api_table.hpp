@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 
+#include "runtime/core/access.hpp"
 #include "runtime/gateway/requests.hpp"
 
 namespace holdfast {
@@ -13,6 +14,7 @@ struct api_call {
   std::string_view method;  ///< `*`: any; not in the OpenAPI document
   std::string_view path;
   serve_function serve;
+  access_rule access;          ///< what a key must be for; see runtime/core/access.hpp
   std::string_view operation;  ///< unique; what `not_available` names
   std::string_view tag;
   std::string_view summary;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "persistence/store.hpp"
+#include "runtime/core/access.hpp"
 #include "runtime/core/agent_core.hpp"
 #include "runtime/core/answer.hpp"
 #include "runtime/core/catalog.hpp"
@@ -21,6 +22,9 @@ namespace holdfast {
 /// Called on any thread; must not block. `accepted_event` may be followed by one `run_answer`; all
 /// else is final.
 using answer_function = std::function<void(answer)>;
+
+/// Goes into the record of what a command changes, and only there; null: not audited.
+using audit_note = std::shared_ptr<const audit_recorded>;
 
 /// One definition, parsed and canonical, as `runtime/definition` gives it.
 struct definition_change_request {
@@ -52,17 +56,21 @@ public:
   // ---- commands; any thread; errors come through the answer
   /// `until_end`: answer again when the run ended.
   virtual void submit(agent_name to, command cmd, std::optional<idempotency> once, bool until_end,
-                      answer_function tell) = 0;
+                      audit_note audit, answer_function tell) = 0;
+  /// Refused when it reaches agents outside the sender's scope.
   virtual void route(event e, std::string verified, std::optional<idempotency> once,
-                     answer_function tell) = 0;
-  virtual void fork(agent_name from, seq_no at, std::string to_key, std::string by,
+                     event_sender sender, answer_function tell) = 0;
+  virtual void fork(agent_name from, seq_no at, std::string to_key, audit_note audit,
                     answer_function tell) = 0;
   /// All or nothing. `dry_run`: says what would change.
   virtual void apply(std::vector<definition_change_request> wanted, bool dry_run, std::string by,
-                     answer_function tell) = 0;
+                     audit_note audit, answer_function tell) = 0;
   /// Takes a dead letter away; `redrive`: and sends its event on its way again.
-  virtual void settle_dead_letter(event_id id, bool redrive, std::string by,
+  virtual void settle_dead_letter(event_id id, bool redrive, audit_note audit,
                                   answer_function tell) = 0;
+  /// Puts a call into the audit log that changed nothing: none of the above has it in its record.
+  /// Tells when it is durable.
+  virtual void audit(audit_recorded what, answer_function tell) = 0;
   /// Tells when the run ends (at once when it is over).
   virtual void wait_for(agent_name of, run_id run, answer_function tell) = 0;
 

@@ -58,13 +58,16 @@ std::optional<refusal> read_batch(const call& c, batch_request& out) {
   if (!filter)
     return refusal{filter.error(), {{"/where", filter.error().context}}};
   out.filter = std::move(*filter);
+  c.reply.note_subject(std::string{to_string(*verb)} + " where " + std::string{where});
   out.cmd.verb = *verb;
-  out.cmd.by = c.principal;
+  out.cmd.by = c.principal();
   return std::nullopt;
 }
 
-/// Agents that match. One that is quarantined stays out of batches.
-result<std::vector<agent_name>> find_agents(backend& node, const agent_filter& filter, bool& more) {
+/// Agents that match and that the key is for. One that is quarantined stays out of batches.
+result<std::vector<agent_name>> find_agents(const answering& reply, const agent_filter& filter,
+                                            bool& more) {
+  auto& node = reply.at().node;
   std::vector<agent_name> out;
   const auto ranges =
     of_all_partitions(node.partitions(), [](group_id group) { return keys::agents(group); });
@@ -73,7 +76,8 @@ result<std::vector<agent_name>> find_agents(backend& node, const agent_filter& f
     const auto state = codec::decode_agent_state(scan.value());
     if (!state)
       return state.error();
-    if (state->quarantined || !matches(filter, {*state, current_version(node, state->name.type)}))
+    if (state->quarantined || !reply.sees(state->name.type) ||
+        !matches(filter, {*state, current_version(node, state->name.type)}))
       continue;
     if (out.size() == agents_max) {
       more = true;
@@ -137,7 +141,7 @@ private:
       ++in_flight_;
       lock.unlock();
       reply_.at().node.submit(
-        agents_[at], cmd_, once[at], false,
+        agents_[at], cmd_, once[at], false, note_for(agents_[at]),
         [self = shared_from_this(), at](const answer& told) { self->tell(at, told); });
       lock.lock();
     }
@@ -147,6 +151,16 @@ private:
     lock.unlock();
     if (over)
       finish();
+  }
+
+  /// Each agent's record names the batch; the batch itself is audited when it is answered.
+  audit_note note_for(const agent_name& name) const {
+    const auto whole = reply_.note();
+    if (!whole)
+      return nullptr;
+    auto own = std::make_shared<audit_recorded>(*whole);
+    own->subject = std::string{to_string(cmd_.verb)} + " " + to_string(name);
+    return own;
   }
 
   void tell(std::size_t at, const answer& told) {
@@ -176,7 +190,7 @@ private:
 
 void run_batch(const call& c, const batch_request& wanted, std::string_view key) {
   bool more = false;
-  auto agents = find_agents(c.node(), wanted.filter, more);
+  auto agents = find_agents(c.reply, wanted.filter, more);
   if (!agents)
     return c.reply.refuse(agents.error());
   std::vector<std::optional<idempotency>> once;
@@ -186,6 +200,8 @@ void run_batch(const call& c, const batch_request& wanted, std::string_view key)
                                  : std::optional{once_by_key(c, key, to_string(name))});
   auto under_way = std::make_shared<batch>(c.reply, wanted.cmd, std::move(*agents), more);
   under_way->once = std::move(once);
+  if (wanted.dry_run)
+    c.reply.audited();  // nothing is changed
   if (wanted.dry_run)
     under_way->finish();
   else

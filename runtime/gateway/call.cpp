@@ -4,15 +4,77 @@
 
 namespace holdfast {
 
+namespace {
+
+constexpr std::size_t audit_subject_bytes_max = 1'024;
+
+}  // namespace
+
 void answering::add_headers(net::http_response& response) const {
   response.headers.emplace_back("X-Request-Id", request_id_);
   if (!traceparent_.empty())
     response.headers.emplace_back("traceparent", traceparent_);
 }
 
-void answering::send(net::http_response response) const {
+void answering::identify(std::shared_ptr<const principal> who,
+                         std::shared_ptr<audit_ticket> ticket) {
+  who_ = std::move(who);
+  ticket_ = std::move(ticket);
+}
+
+event_sender answering::sender() const {
+  return {at_->opts.authenticate ? who_->name : std::string{}, who_->scope};
+}
+
+audit_note answering::note() const {
+  if (!ticket_ || ticket_->refusals_only)
+    return nullptr;
+  auto entry = std::make_shared<audit_recorded>(ticket_->entry);
+  entry->outcome = "done";
+  return entry;
+}
+
+void answering::note_subject(std::string_view subject) const {
+  if (!ticket_)
+    return;
+  if (subject.size() > audit_subject_bytes_max) {  // cut between characters
+    subject = subject.substr(0, audit_subject_bytes_max);
+    while (!subject.empty() && (static_cast<unsigned char>(subject.back()) & 0xC0) == 0x80)
+      subject.remove_suffix(1);
+    if (!subject.empty() && static_cast<unsigned char>(subject.back()) >= 0x80)
+      subject.remove_suffix(1);
+  }
+  ticket_->entry.subject = subject;
+}
+
+void answering::audited() const noexcept {
+  if (ticket_)
+    ticket_->done = true;
+}
+
+void answering::refuse(const error& why) const {
+  finish(problem(why), to_string(public_code(why.code)));
+}
+
+void answering::refuse(const refusal& why) const {
+  finish(problem(why), to_string(public_code(why.why.code)));
+}
+
+void answering::finish(net::http_response response, std::string_view outcome) const {
+  constexpr std::string_view forbidden = "forbidden";
   add_headers(response);
-  to_.send(std::move(response));
+  if (outcome == forbidden)
+    at_->forbidden.fetch_add(1, std::memory_order_relaxed);
+  if (!ticket_ || (ticket_->refusals_only && outcome != forbidden) || ticket_->done.exchange(true))
+    return to_.send(std::move(response));
+  auto entry = ticket_->entry;
+  entry.outcome = outcome;
+  at_->node.audit(std::move(entry),
+                  [at = at_, to = to_, held = std::move(response)](const answer& told) mutable {
+                    if (std::holds_alternative<error>(told))
+                      at->audits_failed.fetch_add(1, std::memory_order_relaxed);
+                    to.send(std::move(held));
+                  });
 }
 
 void answering::document(std::string body, unsigned status_code, net::header_list headers) const {

@@ -1,10 +1,12 @@
 #pragma once
 // One request on its way through the gateway, and the right to answer it.
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "runtime/core/access.hpp"
 #include "runtime/gateway/problem.hpp"
 #include "runtime/gateway/request_body.hpp"
 #include "runtime/gateway/router.hpp"
@@ -13,8 +15,16 @@
 
 namespace holdfast {
 
-/// Answers one request: adds what every answer carries. Copyable, any thread; keeps the services
-/// alive.
+/// What a call leaves in the audit log, once: in the record of what it changed, or when it is
+/// answered.
+struct audit_ticket {
+  audit_recorded entry;
+  bool refusals_only = false;  ///< only when authorisation refuses it
+  std::atomic<bool> done{false};
+};
+
+/// Answers one request: adds what every answer carries, and audits. Copyable, any thread; keeps the
+/// services alive.
 class answering {
 public:
   answering(std::shared_ptr<services> at, net::responder to, std::string request_id,
@@ -25,10 +35,27 @@ public:
       traceparent_(std::move(traceparent)) {}
 
   services& at() const noexcept { return *at_; }
+  const std::string& request_id() const noexcept { return request_id_; }
 
-  void send(net::http_response response) const;
-  void refuse(const error& why) const { send(problem(why)); }
-  void refuse(const refusal& why) const { send(problem(why)); }
+  /// Before anything else is asked of it. `ticket`: null when the call is not audited.
+  void identify(std::shared_ptr<const principal> who, std::shared_ptr<audit_ticket> ticket);
+  const std::shared_ptr<const principal>& who() const noexcept { return who_; }
+  /// Whether the key is for agents of this type. Errors: `forbidden`.
+  bool sees(std::string_view type) const noexcept { return who_->scope.contains(type); }
+  status check_type(std::string_view type) const { return holdfast::check_type(*who_, type); }
+  /// For the journal: empty where no key is asked for.
+  event_sender sender() const;
+
+  /// For the record of what the call changes, with outcome `done`; null when it is not audited.
+  audit_note note() const;
+  /// Says what the call is about, where the path does not.
+  void note_subject(std::string_view subject) const;
+  /// The note is in a committed record; or nothing was to be changed (a dry run).
+  void audited() const noexcept;
+
+  void send(net::http_response response) const { finish(std::move(response), "done"); }
+  void refuse(const error& why) const;
+  void refuse(const refusal& why) const;
   /// A JSON document.
   void document(std::string body, unsigned status_code = 200, net::header_list headers = {}) const;
   void no_content() const;
@@ -37,11 +64,14 @@ public:
 
 private:
   void add_headers(net::http_response& response) const;
+  void finish(net::http_response response, std::string_view outcome) const;
 
   std::shared_ptr<services> at_;
   net::responder to_;
   std::string request_id_;
   std::string traceparent_;
+  std::shared_ptr<const principal> who_ = local_principal();
+  std::shared_ptr<audit_ticket> ticket_;
 };
 
 /// A request with its place in the API. Moves along; whoever answers keeps `reply`.
@@ -49,10 +79,11 @@ struct call {
   net::http_request request;
   path_parameters parameters;  ///< views into `request`
   answering reply;
-  std::string principal;  ///< who asks: `local` until keys are asked for
 
   services& at() const noexcept { return reply.at(); }
   backend& node() const noexcept { return reply.at().node; }
+  /// Name of the key; `local` where none is asked for.
+  const std::string& principal() const noexcept { return reply.who()->name; }
 
   std::string_view path() const noexcept;
   /// Of the first two parameters. Errors: `unknown_type`, `invalid_key`.

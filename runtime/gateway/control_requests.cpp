@@ -94,7 +94,7 @@ std::optional<verb_request> read_verb(const call& c, control_verb verb) {
     return std::nullopt;
   }
   out.cmd.verb = verb;
-  out.cmd.by = c.principal;
+  out.cmd.by = c.principal();
   out.cmd.reason = std::move(body.reason);
   out.cmd.from_start = body.from_start;
   if (!key->empty())
@@ -112,12 +112,15 @@ void control_agent(call&& c, control_verb verb) {
   if (!read)
     return;
   auto& node = c.node();
-  node.submit(*agent, std::move(read->cmd), read->once, false,
+  const auto note = c.reply.note();
+  node.submit(*agent, std::move(read->cmd), read->once, false, note,
               [reply = std::move(c.reply), name = *agent](const answer& told) {
                 if (const auto* why = std::get_if<error>(&told))
                   return reply.refuse(*why);
                 net::header_list headers;
                 add_replayed(headers, told);
+                if (headers.empty())
+                  reply.audited();
                 answer_agent(reply, name, std::move(headers));
               });
 }
@@ -129,17 +132,22 @@ void control_run(call&& c, control_verb verb) {
   const auto found = find_run(c.node(), *id);
   if (!found)
     return c.reply.refuse(found.error());
+  if (const auto seen = c.reply.check_type(found->summary.agent.type); !seen)
+    return c.reply.refuse(seen.error());
   auto read = read_verb(c, verb);
   if (!read)
     return;
   read->cmd.run = *id;
   auto& node = c.node();
-  node.submit(found->summary.agent, std::move(read->cmd), read->once, false,
+  const auto note = c.reply.note();
+  node.submit(found->summary.agent, std::move(read->cmd), read->once, false, note,
               [reply = std::move(c.reply), run = *id](const answer& told) {
                 if (const auto* why = std::get_if<error>(&told))
                   return reply.refuse(*why);
                 net::header_list headers;
                 add_replayed(headers, told);
+                if (headers.empty())
+                  reply.audited();
                 run_id shown = run;
                 if (const auto* done = std::get_if<command_done>(&told);
                     done != nullptr && !done->run.empty())
@@ -182,12 +190,14 @@ void delete_agent(call&& c) {
     return c.reply.refuse(state.error());
   control cmd;
   cmd.verb = control_verb::remove;
-  cmd.by = c.principal;
+  cmd.by = c.principal();
   auto& node = c.node();
-  node.submit(std::move(*agent), std::move(cmd), std::nullopt, false,
+  const auto note = c.reply.note();
+  node.submit(std::move(*agent), std::move(cmd), std::nullopt, false, note,
               [reply = std::move(c.reply)](const answer& told) {
                 if (const auto* why = std::get_if<error>(&told))
                   return reply.refuse(*why);
+                reply.audited();
                 reply.no_content();
               });
 }
@@ -210,12 +220,14 @@ void patch_agent_state(call&& c) {
   const auto if_seq = if_match_of(c);
   if (!if_seq)
     return c.reply.refuse(if_seq.error());
-  patch_state patch{std::move(c.request.body), *if_seq, c.principal};
+  patch_state patch{std::move(c.request.body), *if_seq, c.principal()};
   auto& node = c.node();
-  node.submit(*agent, std::move(patch), std::nullopt, false,
+  const auto note = c.reply.note();
+  node.submit(*agent, std::move(patch), std::nullopt, false, note,
               [reply = std::move(c.reply), name = *agent](const answer& told) {
                 if (const auto* why = std::get_if<error>(&told))
                   return reply.refuse(*why);
+                reply.audited();
                 auto state = find_agent(reply.at().node, name);
                 if (!state)
                   return reply.refuse(state.error());
@@ -252,10 +264,12 @@ void fork_agent(call&& c) {
       {{"/at", "must be 1 to " + std::to_string(state->seq)}}});
   agent_name copy{agent->type, key};
   auto& node = c.node();
-  node.fork(std::move(*agent), *at, key, c.principal,
+  const auto note = c.reply.note();
+  node.fork(std::move(*agent), *at, key, note,
             [reply = std::move(c.reply), copy = std::move(copy)](const answer& told) {
               if (const auto* why = std::get_if<error>(&told))
                 return reply.refuse(*why);
+              reply.audited();
               answer_agent(reply, copy);
             });
 }

@@ -22,17 +22,21 @@ void answer_letters(const answering& reply, const page_request& page) {
   list_writer list;
   std::string next;
   std::size_t taken = 0;
+  std::size_t scanned = 0;
   sortable_id last;
   merged_scan scan{node.records(), family::dead_letter, ranges, true};
   for (; scan.valid(); scan.next()) {
-    if (taken == page.limit) {
+    if (taken == page.limit || scanned == reply.at().opts.scanned_max) {
       next = make_cursor(cursor_kind::id, last.view());
       break;
     }
+    ++scanned;
     const auto letter = codec::decode_dead_letter(scan.value());
     if (!letter)
       return reply.refuse(letter.error());
     last = letter->value.id.id;
+    if (!reply.sees(letter->value.agent.type))
+      continue;
     write_dead_letter(list.item(), letter->value, letter->at);
     ++taken;
   }
@@ -61,6 +65,10 @@ std::optional<codec::stamped<dead_lettered>> letter_or_refuse(const call& c) {
     auto letter = codec::decode_dead_letter(**bytes);
     if (!letter) {
       c.reply.refuse(letter.error());
+      return std::nullopt;
+    }
+    if (const auto seen = c.reply.check_type(letter->value.agent.type); !seen) {
+      c.reply.refuse(seen.error());
       return std::nullopt;
     }
     return std::move(*letter);
@@ -101,11 +109,12 @@ void redrive_dead_letter(call&& c) {
     return;
   auto& node = c.node();
   const auto id = letter->value.id;
+  const auto note = c.reply.note();
   node.settle_dead_letter(
-    id, true, c.principal,
-    [reply = std::move(c.reply), letter = std::move(*letter)](const answer& told) {
+    id, true, note, [reply = std::move(c.reply), letter = std::move(*letter)](const answer& told) {
       if (const auto* why = std::get_if<error>(&told))
         return reply.refuse(*why);
+      reply.audited();
       std::string body;
       json_writer json{body};
       json.begin_object();
@@ -128,10 +137,12 @@ void drop_dead_letter(call&& c) {
   if (!letter)
     return;
   auto& node = c.node();
-  node.settle_dead_letter(letter->value.id, false, c.principal,
+  const auto note = c.reply.note();
+  node.settle_dead_letter(letter->value.id, false, note,
                           [reply = std::move(c.reply)](const answer& told) {
                             if (const auto* why = std::get_if<error>(&told))
                               return reply.refuse(*why);
+                            reply.audited();
                             reply.no_content();
                           });
 }

@@ -140,6 +140,11 @@ refusal refusal_of(const std::vector<definition_problem>& problems) {
   return out;
 }
 
+/// A hook's events may go to agents of any type.
+status may_define(const principal& who, const definition_change_request& one) {
+  return one.kind == "agent" ? check_type(who, one.name) : check_every_type(who);
+}
+
 void apply_definitions(const call& c, bool dry_run) {
   std::vector<source_file> files;
   if (const auto refused = read_sources(c, files))
@@ -147,8 +152,19 @@ void apply_definitions(const call& c, bool dry_run) {
   std::vector<definition_change_request> wanted;
   if (const auto problems = read_definitions(c, files, wanted); !problems.empty())
     return c.reply.refuse(refusal_of(problems));
-  c.node().apply(std::move(wanted), dry_run, c.principal,
+  std::string names;
+  for (const auto& one : wanted) {
+    if (const auto allowed = may_define(*c.reply.who(), one); !allowed)
+      return c.reply.refuse(allowed.error());
+    names += (names.empty() ? "" : ", ") + one.kind + "/" + one.name;
+  }
+  c.reply.note_subject(names);
+  if (dry_run)
+    c.reply.audited();  // nothing is changed
+  c.node().apply(std::move(wanted), dry_run, c.principal(), c.reply.note(),
                  [reply = c.reply, dry_run](const answer& told) {
+                   if (!std::holds_alternative<error>(told))
+                     reply.audited();
                    if (const auto* done = std::get_if<definitions_done>(&told))
                      reply.document(definitions_document(*done, dry_run));
                    else if (const auto* why = std::get_if<error>(&told))
@@ -207,8 +223,10 @@ void list_types(call&& c) {
         next = make_cursor(cursor_kind::agent, last);
         break;
       }
-      write_type(list.item(), at->second, at->first, false);
       last = at->first;
+      if (!c.reply.sees(at->first))
+        continue;
+      write_type(list.item(), at->second, at->first, false);
       ++taken;
     }
   }

@@ -226,15 +226,40 @@ private:
 
 }  // namespace
 
-doctor_report examine_records(const reader& records, std::uint16_t partitions) {
+namespace {
+
+/// The chains of every group, that of the catalogue included.
+void examine_audit(const reader& records, std::uint16_t partitions, chain_digest digest,
+                   doctor_report& out) {
+  for (group_id group = catalog_group; group <= partitions; ++group) {
+    auto chain = check_chain(records, group, digest);
+    out.audited += chain.entries;
+    if (chain.code.empty())
+      continue;
+    if (out.findings.size() == doctor_findings_max)
+      out.more = true;
+    else
+      out.findings.push_back(
+        {std::move(chain.code), "audit log of group " + std::to_string(group),
+         std::move(chain.detail),
+         "compare with a backup: somebody, or a disk, changed what was written"});
+  }
+}
+
+}  // namespace
+
+doctor_report examine_records(const reader& records, std::uint16_t partitions,
+                              chain_digest digest) {
   doctor_report out;
   for (group_id group = 1; group <= partitions; ++group)
     partition_examination{records, group, partitions, out}.look();
+  if (digest != nullptr)
+    examine_audit(records, partitions, digest, out);
   return out;
 }
 
-std::string examine(const reader& records, std::uint16_t partitions) {
-  const auto report = examine_records(records, partitions);
+std::string examine(const reader& records, std::uint16_t partitions, chain_digest digest) {
+  const auto report = examine_records(records, partitions, digest);
   std::string body;
   json_writer json{body};
   json.begin_object();
@@ -246,6 +271,8 @@ std::string examine(const reader& records, std::uint16_t partitions) {
   json.field("open_effects", report.open_effects);
   json.field("timers", report.timers);
   json.field("messages", report.messages);
+  if (digest != nullptr)
+    json.field("audited_calls", report.audited);
   json.end_object();
   json.key("findings").begin_array();
   for (const auto& one : report.findings) {

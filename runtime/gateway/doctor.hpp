@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "persistence/store.hpp"
+#include "runtime/core/audit_chain.hpp"
 #include "schemas/ids.hpp"
 
 namespace holdfast {
@@ -26,6 +27,7 @@ struct doctor_report {
   std::uint64_t open_effects = 0;
   std::uint64_t timers = 0;
   std::uint64_t messages = 0;  ///< in outboxes
+  std::uint64_t audited = 0;   ///< entries of the audit log
   std::vector<doctor_finding> findings;
   bool more = false;  ///< there were more than `doctor_findings_max`
 };
@@ -34,10 +36,11 @@ inline constexpr std::size_t doctor_findings_max = 1'000;
 
 /// Looks at everything once. On a running node an agent may move while it is looked at: what seems
 /// wrong is looked at again until the agent stood still for a whole look. `partitions`: groups 1 …
-/// partitions.
-doctor_report examine_records(const reader& records, std::uint16_t partitions);
+/// partitions. `digest`: SHA-256; null: the audit log is not looked at.
+doctor_report examine_records(const reader& records, std::uint16_t partitions,
+                              chain_digest digest = nullptr);
 
 /// The same as a JSON document of kind `doctor`.
-std::string examine(const reader& records, std::uint16_t partitions);
+std::string examine(const reader& records, std::uint16_t partitions, chain_digest digest = nullptr);
 
 }  // namespace holdfast

@@ -258,6 +258,7 @@ void write_routed(json_writer& json, const event_routed& routed, time_us receive
   write_event(json, routed.event, to_string(routed.id), "holdfast");
   json.field("verified", routed.verified.empty() ? std::string_view{"none"}
                                                  : std::string_view{routed.verified});
+  json.optional_field("by", routed.by);
   write_time(json, "received_at", received_at);
   json.key("routes").begin_array();
   for (const auto& route : routed.routes) {

@@ -2,6 +2,8 @@
 
 #include "runtime/gateway/requests.hpp"
 
+#include <algorithm>
+
 #include "runtime/gateway/documents.hpp"
 #include "runtime/gateway/lookup.hpp"
 #include "runtime/gateway/paging.hpp"
@@ -15,6 +17,16 @@ struct event_query {
   std::string type;    ///< empty: all
   std::string source;  ///< empty: all
 };
+
+/// What of a routed event the key may see; false: nothing. An event that went nowhere is for keys
+/// of every type.
+bool narrow_to_scope(const answering& reply, event_routed& routed) {
+  if (reply.who()->scope.is_all())
+    return true;
+  std::erase_if(routed.routes, [&](const route& one) { return !reply.sees(one.type); });
+  return std::any_of(routed.routes.begin(), routed.routes.end(),
+                     [](const route& one) { return one.matched; });
+}
 
 void answer_events(const answering& reply, const event_query& query) {
   const auto& page = query.page;
@@ -38,13 +50,14 @@ void answer_events(const answering& reply, const event_query& query) {
       break;
     }
     ++scanned;
-    const auto routed = codec::decode_event_routed(scan.value());
+    auto routed = codec::decode_event_routed(scan.value());
     if (!routed)
       return reply.refuse(routed.error());
     last = routed->value.id.id;
     const auto& e = routed->value.event;
     if ((!query.type.empty() && e.type != query.type) ||
-        (!query.source.empty() && e.source != query.source))
+        (!query.source.empty() && e.source != query.source) ||
+        !narrow_to_scope(reply, routed->value))
       continue;
     write_routed(list.item(), routed->value, routed->at);
     ++taken;
@@ -74,7 +87,8 @@ result<std::optional<codec::stamped<event_routed>>> find_direct(backend& node, g
       out.value = {id,
                    received->event,
                    received->verified,
-                   {{run.agent.type, run.agent.key, true, {}, run.id}}};
+                   {{run.agent.type, run.agent.key, true, {}, run.id}},
+                   received->by};
       return std::optional{std::move(out)};
     }
   return std::optional<codec::stamped<event_routed>>{};
@@ -124,6 +138,9 @@ void get_event(call&& c) {
   }
   if (!found)
     return c.reply.refuse(absent);
+  if (!narrow_to_scope(c.reply, found->value))
+    return c.reply.refuse(error{
+      errc::forbidden, "this event went to no agent that the key `" + c.principal() + "` is for"});
   std::string body;
   json_writer json{body};
   write_routed(json, found->value, found->at);

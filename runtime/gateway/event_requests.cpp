@@ -211,11 +211,12 @@ void post_agent_event(call&& c) {
   if (const auto refused = read_direct_event(c.request, c.at().opts.body, deliver.event))
     return c.reply.refuse(*refused);
   deliver.verified = "none";
+  deliver.by = c.reply.sender().by;
   const auto once = key->empty() ? once_by_event(c, to_string(*agent), deliver.event)
                                  : std::optional{once_by_key(c, *key)};
   auto& node = c.node();
   if (*wait_ms == 0) {
-    node.submit(std::move(*agent), std::move(deliver), once, false,
+    node.submit(std::move(*agent), std::move(deliver), once, false, nullptr,
                 [reply = std::move(c.reply)](const answer& told) {
                   if (const auto* accepted = std::get_if<accepted_event>(&told))
                     answer_accepted(reply, *accepted);
@@ -228,7 +229,7 @@ void post_agent_event(call&& c) {
   }
   auto client = std::make_shared<waiting_client>(std::move(c.reply));
   client->start(*wait_ms);
-  node.submit(std::move(*agent), std::move(deliver), once, true,
+  node.submit(std::move(*agent), std::move(deliver), once, true, nullptr,
               [client](const answer& told) { client->tell(told); });
 }
 
@@ -252,7 +253,7 @@ void post_events(call&& c) {
     const auto once =
       key->empty() ? once_by_event(c, {}, events[i])
                    : std::optional{once_by_key(c, *key, batch ? std::to_string(i) : std::string{})};
-    node.route(std::move(events[i]), "none", once,
+    node.route(std::move(events[i]), "none", once, c.reply.sender(),
                [under_way, i](const answer& told) { under_way->tell(i, told); });
   }
 }

@@ -19,6 +19,86 @@ std::string request_id_of(const net::http_request& request, services& at) {
   return at.next_request_id();
 }
 
+constexpr std::size_t token_bytes_max = 256;
+
+/// The one bearer token of a request; empty when there is none. Errors: `unauthorised`.
+result<std::string_view> token_of(const net::http_request& request) {
+  constexpr std::string_view scheme = "bearer ";
+  const error unreadable{errc::unauthorised,
+                         "send one header `Authorization: Bearer hf_…` with an API key"};
+  std::string_view found;
+  bool given = false;
+  for (const auto& header : request.headers()) {
+    if (!net::equals_ignoring_case(header.name, "authorization"))
+      continue;
+    if (given || header.value.size() <= scheme.size() ||
+        !net::equals_ignoring_case(header.value.substr(0, scheme.size()), scheme))
+      return unreadable;
+    given = true;
+    found = header.value.substr(scheme.size());
+  }
+  if (!given)
+    return unreadable;
+  if (found.size() > token_bytes_max)
+    return error{errc::unauthorised, "this is not an API key of this node"};
+  return found;
+}
+
+net::http_response unauthorised(const error& why, bool token_given) {
+  auto response = problem(why);
+  response.headers.emplace_back("WWW-Authenticate",
+                                token_given ? "Bearer realm=\"holdfast\", error=\"invalid_token\""
+                                            : "Bearer realm=\"holdfast\"");
+  return response;
+}
+
+/// `type/key` of an agent's path, the id of another.
+std::string subject_of(const call& c) {
+  std::string out;
+  for (std::size_t i = 0; i < c.parameters.count; ++i) {
+    const auto text = c.parameter(i);
+    out += (i == 0 ? "" : "/") + text.value_or(std::string{c.parameters[i]});
+  }
+  return out;
+}
+
+status check_access(const call& c, const api_call& row) {
+  const auto& who = *c.reply.who();
+  const auto method = c.request.method();
+  if (auto role =
+        check_permission(who, needed(row.access, method, row.method == "*"), method, row.path);
+      !role)
+    return role;
+  switch (row.access.types) {
+    case type_rule::nothing:
+    case type_rule::found:
+      break;
+    case type_rule::path:
+      if (const auto type = c.parameter(0))
+        return check_type(who, *type);
+      break;  // it names no type at all: the handler says so
+    case type_rule::every:
+      return check_every_type(who);
+  }
+  return ok_status();
+}
+
+/// Null when nothing is left of the call in the audit log.
+std::shared_ptr<audit_ticket> ticket_for(const call& c, const api_call& row, bool allowed) {
+  const auto effect = effect_of(row.access, c.request.method(), row.method == "*");
+  const bool may_be_refused = !allowed || !c.reply.who()->scope.is_all();
+  if (effect == call_effect::reads || (effect == call_effect::delivers && !may_be_refused))
+    return nullptr;
+  auto out = std::make_shared<audit_ticket>();
+  out->refusals_only = effect == call_effect::delivers;
+  out->entry.by = c.principal();
+  out->entry.method = c.request.method();
+  out->entry.route = row.path;
+  out->entry.request_id = c.reply.request_id();
+  out->entry.peer = c.request.peer;
+  return out;
+}
+
 }  // namespace
 
 gateway::gateway(backend& node, gateway_options opts)
@@ -52,8 +132,33 @@ void gateway::handle(net::http_request&& request, net::responder to) {
     case router::outcome::kind::found:
       break;
   }
-  const auto serve = api_calls()[found.number].serve;
-  serve(call{std::move(request), found.parameters, std::move(reply), "local"});
+  const auto& row = api_calls()[found.number];
+  auto who = local_principal();
+  if (services_->opts.authenticate &&
+      needed(row.access, request.method(), row.method == "*") != permission::none) {
+    const auto token = token_of(request);
+    auto known = token ? services_->opts.authenticate(*token)
+                       : result<std::shared_ptr<const principal>>{token.error()};
+    if (!known) {
+      services_->unauthorised.fetch_add(1, std::memory_order_relaxed);
+      return reply.send(unauthorised(known.error(), static_cast<bool>(token)));
+    }
+    who = std::move(*known);
+  }
+  call c{std::move(request), found.parameters, std::move(reply)};
+  c.reply.identify(std::move(who), nullptr);
+  const auto allowed = check_access(c, row);
+  if (auto ticket = ticket_for(c, row, static_cast<bool>(allowed))) {
+    c.reply.identify(c.reply.who(), std::move(ticket));
+    c.reply.note_subject(subject_of(c));
+  }
+  if (!allowed)
+    return c.reply.refuse(allowed.error());
+  row.serve(std::move(c));
+}
+
+gateway_counters gateway::counters() const {
+  return {services_->unauthorised, services_->forbidden, services_->audits_failed};
 }
 
 void gateway::tick() {

@@ -35,11 +35,13 @@ public:
     write_event(json_, f.event, holdfast::to_string(f.id), holdfast::to_string(agent_));
     json_.field("verified",
                 f.verified.empty() ? std::string_view{"none"} : std::string_view{f.verified});
+    json_.optional_field("by", f.by);
   }
   void write(const awaited_event_received& f) {
     json_.field("event_id", holdfast::to_string(f.id));
     json_.key("event");
     write_event(json_, f.event, holdfast::to_string(f.id), holdfast::to_string(agent_));
+    json_.optional_field("by", f.by);
   }
   void write(const run_started& f) {
     json_.field("version", f.version).field("event_id", holdfast::to_string(f.event));

@@ -129,6 +129,8 @@ void get_run_history(call&& c) {
   const auto run = find_run(c.node(), *id);
   if (!run)
     return c.reply.refuse(run.error());
+  if (const auto seen = c.reply.check_type(run->summary.agent.type); !seen)
+    return c.reply.refuse(seen.error());
   const auto query = c.query();
   if (!query)
     return c.reply.refuse(query.error());

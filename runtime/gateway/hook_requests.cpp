@@ -123,7 +123,7 @@ void post_hook(call&& c) {
   const auto once = once_by_delivery(c, hook->def.source, delivered->id);
   auto& node = c.node();
   const std::string id = delivered->id;
-  node.route(std::move(*delivered), std::string{verified_by(*hook)}, once,
+  node.route(std::move(*delivered), std::string{verified_by(*hook)}, once, event_sender{},
              [reply = std::move(c.reply), id, source = hook->def.source](const answer& told) {
                if (const auto* routed = std::get_if<routed_event>(&told))
                  answer_routed(reply, *routed, id, source);

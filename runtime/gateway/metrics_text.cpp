@@ -27,6 +27,15 @@ constexpr std::array descriptions{
                      "Calls to models and tools under way"},
   metric_description{"holdfast_requests_waiting", "gauge", "Clients that wait for an answer"},
   metric_description{"holdfast_stream_subscribers", "gauge", "Agents that a stream is open for"},
+  metric_description{"holdfast_auth_refused_total", "counter",
+                     "Requests without a known API key, or that their key may not make"},
+  metric_description{"holdfast_auth_keys", "gauge", "API keys in force"},
+  metric_description{"holdfast_auth_reloads_total", "counter",
+                     "Times the API keys were read again since start"},
+  metric_description{"holdfast_audit_failed_total", "counter",
+                     "Refused calls that the audit log had no room for"},
+  metric_description{"holdfast_tls_certificate_expires_seconds", "gauge",
+                     "When the certificate expires, in seconds since 1970"},
 };
 
 const metric_description* description_of(std::string_view name) noexcept {

@@ -47,14 +47,22 @@ void get_readiness(call&& c) {
 void get_metrics(call&& c) {
   net::http_response response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-  response.body = metrics_text(c.node().metrics());
+  auto values = c.node().metrics();
+  const auto& at = c.at();
+  const auto add = [&](const char* name, const char* labels, const auto& count) {
+    values.push_back({name, labels, static_cast<double>(count.load(std::memory_order_relaxed))});
+  };
+  add("holdfast_auth_refused_total", "{reason=\"unauthorised\"}", at.unauthorised);
+  add("holdfast_auth_refused_total", "{reason=\"forbidden\"}", at.forbidden);
+  add("holdfast_audit_failed_total", "", at.audits_failed);
+  response.body = metrics_text(std::move(values));
   c.reply.send(std::move(response));
 }
 
 void get_doctor(call&& c) {
   c.at().offload([reply = c.reply] {
     auto& node = reply.at().node;
-    reply.document(examine(node.records(), node.partitions()));
+    reply.document(examine(node.records(), node.partitions(), reply.at().opts.digest));
   });
 }
 

@@ -28,8 +28,8 @@ result<std::string_view> idempotency_key_of(const call& c) {
 
 idempotency once_by_key(const call& c, std::string_view key, std::string_view part) {
   const auto scope = part.empty()
-                       ? digest_of({"key", c.principal, c.request.method(), c.path(), key})
-                       : digest_of({"key", c.principal, c.request.method(), c.path(), key, part});
+                       ? digest_of({"key", c.principal(), c.request.method(), c.path(), key})
+                       : digest_of({"key", c.principal(), c.request.method(), c.path(), key, part});
   return {scope, digest_of({c.request.body}), expiry(c)};
 }
 

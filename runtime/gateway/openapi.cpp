@@ -190,9 +190,15 @@ void write_operation(json_writer& json, const api_call& one) {
   json.field("operationId", one.operation);
   json.key("tags").begin_array().value(one.tag).end_array();
   json.field("summary", one.summary);
-  json.field("description", is_available(one) ? std::string{one.summary} + "."
-                                              : std::string{one.summary} +
-                                                  ". Not part of this release: 422 not_available.");
+  std::string description = std::string{one.summary} + ".";
+  if (one.access.needs != permission::none)
+    description += " Where auth is on, it takes a key with the role " +
+                   std::string{roles_with(one.access.needs)} + ".";
+  if (!is_available(one))
+    description += " Not part of this release: 422 not_available.";
+  json.field("description", description);
+  if (one.access.needs == permission::none)
+    json.raw_field("security", "[]");
   write_parameters(json, one);
   write_body(json, one);
   write_responses(json, one);

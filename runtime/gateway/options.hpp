@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "runtime/core/access.hpp"
+#include "runtime/core/audit_chain.hpp"
 #include "runtime/core/expression.hpp"
 #include "runtime/gateway/request_body.hpp"
 
@@ -28,6 +30,14 @@ struct gateway_options {
   std::function<result<std::string>(std::string_view name)> secret;
   /// Whether the node can serve a definition's model; the error says what to do. Null: any.
   std::function<status(std::string_view model)> check_model;
+  /// Who a key belongs to; null: no key is asked for. Errors: `unauthorised`. Any thread; must not
+  /// block.
+  std::function<result<std::shared_ptr<const principal>>(std::string_view token)> authenticate;
+  /// Whether a key that was taken still counts: asked now and then for those whose streams are
+  /// open. Null: it does.
+  std::function<bool(const principal& who)> still_valid;
+  /// SHA-256, for checking the audit log.
+  chain_digest digest = nullptr;
   /// Runs what may take milliseconds on a thread that may block. Null: at once, on the calling
   /// thread.
   std::function<void(std::function<void()>)> offload;

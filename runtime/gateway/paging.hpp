@@ -15,7 +15,7 @@
 namespace holdfast {
 
 /// What a list's cursor counts in. A cursor of one list is refused by another.
-enum class cursor_kind : char { agent = 'a', id = 'i', number = 'n', effect = 'e' };
+enum class cursor_kind : char { agent = 'a', id = 'i', number = 'n', effect = 'e', audit = 'u' };
 
 struct page_request {
   std::size_t limit = 50;

@@ -54,12 +54,14 @@ void answer_unresolved(const answering& reply, const page_request& page) {
   std::string next;
   std::string last;
   std::size_t taken = 0;
+  std::size_t scanned = 0;
   merged_scan scan{node.records(), family::index, ranges, false};
   for (; scan.valid(); scan.next()) {
-    if (taken == page.limit) {
+    if (taken == page.limit || scanned == reply.at().opts.scanned_max) {
       next = make_cursor(cursor_kind::effect, last);
       break;
     }
+    ++scanned;
     const auto id = keys::reconcile_of(scan.key());
     const auto name = parse_agent_name(scan.value());
     if (!id || !name)
@@ -68,7 +70,7 @@ void answer_unresolved(const answering& reply, const page_request& page) {
     if (!effect)
       return reply.refuse(effect.error());
     last = std::string{scan.key().substr(scan.key().size() - position_bytes)};
-    if (!*effect)
+    if (!*effect || !reply.sees(name->type))
       continue;
     write_reconcile(list.item(), **effect);
     ++taken;
@@ -147,17 +149,22 @@ void post_reconcile(call&& c) {
     return c.reply.refuse(summary.error());
   if (!*summary)
     return c.reply.refuse(absent);
+  if (const auto seen = c.reply.check_type((*summary)->agent.type); !seen)
+    return c.reply.refuse(seen.error());
   resolve.effect = *id;
-  resolve.by = c.principal;
+  resolve.by = c.principal();
   const auto once =
     key->empty() ? std::optional<idempotency>{} : std::optional{once_by_key(c, *key)};
   auto& node = c.node();
   const auto agent = (*summary)->agent;
+  const auto note = c.reply.note();
   node.submit(
-    agent, resolve, once, false,
+    agent, resolve, once, false, note,
     [reply = std::move(c.reply), agent, id = *id, resolved = resolve.resolved](const answer& told) {
       if (const auto* why = std::get_if<error>(&told))
         return reply.refuse(*why);
+      if (std::holds_alternative<command_done>(told))  // else it was resolved by the first of them
+        reply.audited();
       std::string body;
       json_writer json{body};
       json.begin_object();

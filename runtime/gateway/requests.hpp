@@ -62,6 +62,8 @@ void list_dead_letters(call&& c);
 void get_dead_letter(call&& c);
 void redrive_dead_letter(call&& c);
 void drop_dead_letter(call&& c);
+// audit_requests.cpp
+void list_audit(call&& c);
 // node_requests.cpp
 void get_health(call&& c);
 void get_readiness(call&& c);

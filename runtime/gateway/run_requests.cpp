@@ -97,8 +97,8 @@ void answer_runs(const answering& reply, const run_query& query) {
         return reply.refuse(decoded.error());
       summary = std::move(*decoded);
     }
-    if (!summary)
-      continue;  // deleted meanwhile
+    if (!summary || !reply.sees(summary->agent.type))
+      continue;  // deleted meanwhile, or not for this key
     auto run = present_run(node, std::move(*summary));
     if (!run)
       return reply.refuse(run.error());
@@ -131,6 +131,8 @@ void get_run(call&& c) {
   const auto run = find_run(c.node(), *id);
   if (!run)
     return c.reply.refuse(run.error());
+  if (const auto seen = c.reply.check_type(run->summary.agent.type); !seen)
+    return c.reply.refuse(seen.error());
   const auto end = find_end(c.node(), *run);
   if (!end)
     return c.reply.refuse(end.error());

@@ -27,6 +27,11 @@ public:
   deadlines waits;
   std::unique_ptr<stream_hub> streams;
 
+  // Since start; for /metrics.
+  std::atomic<std::uint64_t> unauthorised{0};   ///< no key, or none that is known
+  std::atomic<std::uint64_t> forbidden{0};      ///< a known key that may not
+  std::atomic<std::uint64_t> audits_failed{0};  ///< refusals that the audit log had no room for
+
   /// `req_` and 11 characters, unlike any other of this process: short enough to need no
   /// allocation.
   std::string next_request_id();

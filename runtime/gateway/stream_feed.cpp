@@ -135,8 +135,9 @@ void stream_feed::detach(const std::shared_ptr<stream_subscriber>& subscriber) {
   post([this, subscriber] { std::erase(subscribers_, subscriber); });
 }
 
-void stream_feed::keep_alive(std::int64_t now_ms, std::int64_t silence_ms) {
-  post([this, now_ms, silence_ms] {
+void stream_feed::keep_alive(std::int64_t now_ms, std::int64_t silence_ms,
+                             const std::function<bool(const principal&)>& valid) {
+  post([this, now_ms, silence_ms, &valid] {
     now_ms_ = now_ms;
     static const auto comment = [] {
       std::string text;
@@ -145,6 +146,10 @@ void stream_feed::keep_alive(std::int64_t now_ms, std::int64_t silence_ms) {
     }();
     const auto listeners = subscribers_;
     for (const auto& one : listeners) {
+      if (valid && one->who && !valid(*one->who)) {
+        drop(one);
+        continue;
+      }
       if (one->last_ms == 0)
         one->last_ms = now_ms;
       if (now_ms - one->last_ms < silence_ms)

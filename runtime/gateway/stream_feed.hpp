@@ -22,6 +22,7 @@ struct stream_subscriber {
   run_id run;              ///< empty: all of the agent
   stream_cursor position;  ///< everything up to here was sent, or was not asked for
   std::int64_t last_ms = 0;
+  std::shared_ptr<const principal> who;  ///< whose key opened it
   std::atomic<bool> gone{false};
 };
 
@@ -48,8 +49,10 @@ public:
   void attach(std::shared_ptr<stream_subscriber> subscriber, stream_context context);
   /// The client is gone. Any thread, any number of times.
   void detach(const std::shared_ptr<stream_subscriber>& subscriber);
-  /// Comments for those who heard nothing for that long.
-  void keep_alive(std::int64_t now_ms, std::int64_t silence_ms);
+  /// Comments for those who heard nothing for that long. Who is not `valid` any more is dropped;
+  /// null: all are. `valid` outlives the feed's tasks.
+  void keep_alive(std::int64_t now_ms, std::int64_t silence_ms,
+                  const std::function<bool(const principal&)>& valid);
   void close_all();
 
   /// Streams that are open or about to be: counted up by the hub, down by whoever ends one.

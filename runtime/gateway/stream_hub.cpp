@@ -108,6 +108,7 @@ void stream_hub::open(const request& wanted, const answering& reply) {
   const auto subscriber = std::make_shared<stream_subscriber>();
   subscriber->run = wanted.run;
   subscriber->position = begun->position;
+  subscriber->who = reply.who();
   subscriber->out = reply.stream(stream_head(std::move(begun->text)));
   subscriber->out.on_close([feed, weak = std::weak_ptr{subscriber}] {
     if (const auto gone = weak.lock())
@@ -144,7 +145,7 @@ void stream_hub::tick(std::int64_t now_ms) {
   for (const auto& feed : idle)
     feed->unsubscribe();
   for (const auto& feed : open)
-    feed->keep_alive(now_ms, opts_.keep_alive_ms);
+    feed->keep_alive(now_ms, opts_.keep_alive_ms, opts_.still_valid);
 }
 
 void stream_hub::close_all() {

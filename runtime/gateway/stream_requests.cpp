@@ -43,6 +43,8 @@ void stream_run(call&& c) {
   const auto run = find_run(c.node(), *id);
   if (!run)
     return c.reply.refuse(run.error());
+  if (const auto seen = c.reply.check_type(run->summary.agent.type); !seen)
+    return c.reply.refuse(seen.error());
   open(c, run->summary.agent, *id);
 }
 

@@ -11,6 +11,7 @@
 #include "runtime/host/config_document.hpp"
 #include "runtime/host/config_models.hpp"
 #include "runtime/host/config_reader.hpp"
+#include "runtime/host/key_file.hpp"
 #include "schemas/units.hpp"
 
 namespace holdfast {
@@ -89,8 +90,10 @@ private:
     if (std::string data; in.text("data", data))
       config_.data = path(data);
     listen(in);
-    in.not_available("tls", "listen on loopback and put a proxy that ends TLS in front");
-    in.not_available("auth", "listen on loopback and put a proxy that authenticates in front");
+    if (const auto* below = in.take("tls"))
+      read_tls(map_reader{below->value, "/tls", problems}, base_, config_.tls);
+    if (const auto* below = in.take("auth"))
+      read_auth(map_reader{below->value, "/auth", problems}, base_, file_name_, config_.auth);
     in.not_available("mcp");
     in.not_available("otlp");
     if (const auto* secrets = in.take("secrets"))
@@ -264,16 +267,53 @@ void override_with(loaded_config& out, const config_flags& flags, const environm
   }
 }
 
-/// DESIGN §8.
+/// --tls-cert, --tls-key and --keys-file take the place of what the file says.
+void override_wire(loaded_config& out, const config_flags& flags, const environment& env) {
+  auto& config = out.config;
+  const auto problem = [&](const override_value& from, std::string message) {
+    out.problems.push_back({from.source, 0, 0, errc::schema, std::move(message)});
+  };
+  const auto cert = given(flags.tls_cert, "--tls-cert", env, "HOLDFAST_TLS_CERT");
+  const auto key = given(flags.tls_key, "--tls-key", env, "HOLDFAST_TLS_KEY");
+  if (cert || key)
+    config.tls.by_proxy = false;
+  if (cert)
+    config.tls.cert = cert->value;
+  if (key)
+    config.tls.key = key->value;
+  if (config.tls.cert.empty() != config.tls.key.empty())
+    problem(cert ? *cert : *key, "a certificate and its key go together: --tls-cert and --tls-key");
+  for (const auto* one : {&cert, &key})
+    if (std::error_code failed; *one && !fs::is_regular_file((*one)->value, failed))
+      problem(**one, (*one)->value + " cannot be read");
+  if (const auto file = given(flags.keys_file, "--keys-file", env, "HOLDFAST_KEYS_FILE")) {
+    config.auth = {true, file->value, false, {}};
+    if (auto keys = read_key_file(config.auth.file))
+      config.auth.keys = std::move(*keys);
+    else
+      problem(*file, keys.error().context);
+  }
+}
+
+/// DESIGN §8: beyond loopback both are needed, and what is missing is said.
 void refuse_beyond_loopback(loaded_config& out, const origin& from) {
-  const auto& http = out.config.http;
-  if (is_loopback(http.host))
+  const auto& config = out.config;
+  if (is_loopback(config.http.host) || (config.tls.is_set() && config.auth.on))
     return;
-  out.problems.push_back(
-    {from.source, from.line, from.column, errc::not_available,
-     "`listen`: " + http.host +
-       " is beyond loopback; that takes TLS and authentication, which this "
-       "release does not have: listen on 127.0.0.1 and put a proxy that has both in front"});
+  std::string message =
+    "`listen`: " + config.http.host + " is beyond loopback, which takes TLS and API keys: add ";
+  if (!config.tls.is_set())
+    message +=
+      "`tls: { cert: node.pem, key: node.key }`, or `tls: { terminated_by: proxy }` when a "
+      "proxy in front ends it";
+  if (!config.tls.is_set() && !config.auth.on)
+    message += ", and ";
+  if (!config.auth.on)
+    message +=
+      "`auth: { keys_file: keys.yaml }`, made by `holdfast auth key create NAME --roles "
+      "admin --keys-file keys.yaml`";
+  message += "; or listen on 127.0.0.1";
+  out.problems.push_back({from.source, from.line, from.column, errc::schema, std::move(message)});
 }
 
 result<std::string> read_file(const fs::path& file) {
@@ -331,6 +371,7 @@ loaded_config parse_config(std::string_view text, std::string_view file_name, co
   node_file file{out.config, file_name, base, out.problems};
   file.read(text);
   override_with(out, flags, env, file.listen_origin);
+  override_wire(out, flags, env);
   refuse_beyond_loopback(out, file.listen_origin);
   return out;
 }

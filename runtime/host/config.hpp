@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/host/config_auth.hpp"
 #include "runtime/host/config_environment.hpp"
 #include "runtime/host/config_secrets.hpp"
 #include "schemas/effect.hpp"
@@ -63,6 +64,8 @@ struct node_config {
   std::filesystem::path
     data;  ///< empty: not given (`dev` takes a temporary folder, `serve` refuses)
   http_config http;
+  tls_config tls;
+  auth_config auth;
   std::string log_level = "info";   ///< trace, debug, info, warn, error
   std::string log_format = "text";  ///< text, json
   std::map<std::string, secret_source, std::less<>> secrets;
@@ -83,6 +86,9 @@ struct config_flags {
   std::optional<std::string> log_level = {};
   std::optional<std::string> log_format = {};
   std::optional<std::string> memory_limit = {};
+  std::optional<std::string> tls_cert = {};
+  std::optional<std::string> tls_key = {};
+  std::optional<std::string> keys_file = {};
 };
 
 struct config_problem {
@@ -104,7 +110,8 @@ struct [[nodiscard]] loaded_config {
   explicit operator bool() const noexcept { return problems.empty(); }
 };
 
-/// `serve`: flag > variable (HOLDFAST_NODE, _DATA, _LISTEN, _LOG_LEVEL, _LOG_FORMAT, _MEMORY_LIMIT) > file > default.
+/// `serve`: flag > variable (HOLDFAST_NODE, _DATA, _LISTEN, _LOG_LEVEL, _LOG_FORMAT, _MEMORY_LIMIT,
+/// _TLS_CERT, _TLS_KEY, _KEYS_FILE) > file > default.
 /// Without a file: defaults, flags and variables. A relative path in the file is relative to the file's folder.
 loaded_config load_config(const std::optional<std::filesystem::path>& file,
                           const config_flags& flags, const environment& env);

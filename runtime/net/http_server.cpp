@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/ssl/context.hpp>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -12,6 +11,7 @@
 
 #include "runtime/net/server_exchange.hpp"
 #include "runtime/net/server_worker.hpp"
+#include "runtime/net/tls_context.hpp"
 
 namespace holdfast::net {
 
@@ -118,7 +118,8 @@ struct http_server::impl {
 
   options opts;
   handler on_request;
-  std::optional<asio::ssl::context> tls;
+  mutable std::mutex tls_mutex;
+  std::shared_ptr<tls_context> tls;
   std::vector<std::unique_ptr<server_worker>> workers;
   std::vector<std::thread> threads;
   std::optional<tcp_acceptor> acceptor;  // on the first worker's thread once started
@@ -135,18 +136,12 @@ struct http_server::impl {
 listen_status http_server::impl::load_tls() {
   if (!opts.tls)
     return {};
-  error_code failure;
-  tls.emplace(asio::ssl::context::tls_server);
-  tls->set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_sslv2 |
-                     asio::ssl::context::no_sslv3 | asio::ssl::context::no_tlsv1 |
-                     asio::ssl::context::no_tlsv1_1,
-                   failure);
-  if (!failure)
-    tls->use_certificate_chain_file(opts.tls->certificate_chain, failure);
-  if (!failure)
-    tls->use_private_key_file(opts.tls->private_key, asio::ssl::context::pem, failure);
-  if (failure)
-    return {listen_failure::tls, "certificate or key: " + failure.message()};
+  std::string why;
+  auto loaded = open_tls(opts.tls->certificate_chain, opts.tls->private_key, why);
+  if (!loaded)
+    return {listen_failure::tls, "certificate or key: " + why};
+  const std::lock_guard lock{tls_mutex};
+  tls = std::move(loaded);
   return {};
 }
 
@@ -230,11 +225,10 @@ listen_status http_server::start(handler on_request) {
   if (auto status = s.load_tls(); !status)
     return status;
   for (unsigned i = 0; i < std::max(1u, s.opts.threads); ++i)
-    s.workers.push_back(
-      std::make_unique<server_worker>(s.opts, s.on_request, s.tls ? &*s.tls : nullptr, [&s] {
-        std::lock_guard lock{s.mutex};
-        s.emptied.notify_all();
-      }));
+    s.workers.push_back(std::make_unique<server_worker>(s.opts, s.on_request, s.tls, [&s] {
+      std::lock_guard lock{s.mutex};
+      s.emptied.notify_all();
+    }));
   if (auto status = s.listen(); !status)
     return status;
   s.pause.emplace(s.workers.front()->context());
@@ -243,6 +237,21 @@ listen_status http_server::start(handler on_request) {
   for (auto& worker : s.workers)
     s.threads.emplace_back([&worker] { worker->run(); });
   return {};
+}
+
+listen_status http_server::reload_tls() {
+  auto& s = *impl_;
+  if (auto loaded = s.load_tls(); !loaded)
+    return loaded;
+  const std::lock_guard lock{s.tls_mutex};
+  for (auto& worker : s.workers)
+    worker->use(s.tls);
+  return {};
+}
+
+std::optional<int64_t> http_server::certificate_expires_s() const {
+  const std::lock_guard lock{impl_->tls_mutex};
+  return impl_->tls ? std::optional{impl_->tls->expires_s} : std::nullopt;
 }
 
 uint16_t http_server::port() const noexcept { return impl_->port; }

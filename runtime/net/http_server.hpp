@@ -106,6 +106,13 @@ public:
   /// Binds, listens and starts the threads. At most once.
   listen_status start(handler on_request);
 
+  /// Reads certificate and key again: for handshakes from now on. Failed: the old ones stay. After
+  /// `start`, any thread; nothing without TLS.
+  listen_status reload_tls();
+
+  /// When the certificate expires, in seconds since 1970; nothing without TLS.
+  std::optional<int64_t> certificate_expires_s() const;
+
   /// The port listened on; 0 before `start`.
   uint16_t port() const noexcept;
 

@@ -112,7 +112,7 @@ void server_connection::on_open(io_status status) {
   if (phase_ == phase::closed)
     return;
   if (status != io_status::ok) {
-    close(true);
+    close(status != io_status::closed);
     return;
   }
   phase_ = phase::idle;

@@ -31,10 +31,10 @@ int64_t tick_for(const http_server::options& opts) {
 }  // namespace
 
 server_worker::server_worker(const http_server::options& opts, const handler& on_request,
-                             asio::ssl::context* tls, std::function<void()> on_empty)
+                             std::shared_ptr<tls_context> tls, std::function<void()> on_empty)
   : work_(io_.get_executor()),
     sweep_timer_(io_),
-    tls_(tls),
+    tls_(std::move(tls)),
     on_empty_(std::move(on_empty)),
     shared_{.opts = opts,
             .on_request = on_request,
@@ -89,6 +89,10 @@ void server_worker::stop() {
   });
 }
 
+void server_worker::use(std::shared_ptr<tls_context> tls) {
+  asio::post(io_, [this, next = std::move(tls)]() mutable { tls_ = std::move(next); });
+}
+
 void server_worker::close_all() {
   for (auto& s : slots_)
     if (s.connection)
@@ -114,7 +118,7 @@ void server_worker::welcome(tcp_socket socket, const tcp::endpoint& peer, bool r
   }
   std::unique_ptr<transport> io;
   if (tls_)
-    io = std::make_unique<tls_transport>(std::move(socket), *tls_);
+    io = std::make_unique<tls_transport>(std::move(socket), tls_->context);
   else
     io = std::make_unique<tcp_transport>(std::move(socket), std::span{read_buffer_});
   const connection_id id{index, ++slots_[index].generation};

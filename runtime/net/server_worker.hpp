@@ -1,12 +1,12 @@
 #pragma once
 
-#include <boost/asio/ssl/context.hpp>
 #include <functional>
 #include <memory>
 #include <vector>
 
 #include "runtime/net/asio_types.hpp"
 #include "runtime/net/server_connection.hpp"
+#include "runtime/net/tls_context.hpp"
 
 namespace holdfast::net {
 
@@ -18,7 +18,7 @@ public:
   /// `tls`: none for plain TCP. `on_empty` is called on the io thread when the last connection
   /// ends. The references outlive the worker.
   server_worker(const http_server::options& opts, const handler& on_request,
-                asio::ssl::context* tls, std::function<void()> on_empty);
+                std::shared_ptr<tls_context> tls, std::function<void()> on_empty);
   ~server_worker();
 
   asio::io_context& context() noexcept { return io_; }
@@ -31,6 +31,8 @@ public:
   void adopt(tcp_socket socket, tcp::endpoint peer, bool refused);
   void drain();
   void stop();
+  /// For connections that come from now on.
+  void use(std::shared_ptr<tls_context> tls);
   const worker_counters& counters() const noexcept { return shared_.counters; }
 
 private:
@@ -51,7 +53,7 @@ private:
   asio::io_context io_{1};  // one thread runs it
   asio::executor_work_guard<io_executor> work_;
   steady_timer sweep_timer_;
-  asio::ssl::context* tls_;
+  std::shared_ptr<tls_context> tls_;
   std::function<void()> on_empty_;
   connection_context shared_;
   std::vector<char> read_buffer_;

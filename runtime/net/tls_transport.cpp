@@ -1,8 +1,10 @@
 #include "runtime/net/tls_transport.hpp"
 
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
 
 #include "runtime/net/egress.hpp"
@@ -47,8 +49,27 @@ bool tls_transport::open(transport_owner& owner) {
   stream_.async_handshake(side_, [this](error_code failure) {
     if (failure)
       open_failure_ = explain(failure, stream_.native_handle());
-    owner_->on_open(failure ? io_status::failed : io_status::ok);
+    owner_->on_open(!failure                ? io_status::ok
+                    : answer_plain(failure) ? io_status::closed
+                                            : io_status::failed);
   });
+  return true;
+}
+
+/// A client that speaks HTTP where TLS is spoken is told so, as far as that goes without waiting.
+bool tls_transport::answer_plain(const error_code& failure) {
+  if (side_ != asio::ssl::stream_base::server ||
+      failure.category() != asio::error::get_ssl_category() ||
+      ERR_GET_REASON(static_cast<unsigned long>(failure.value())) != SSL_R_HTTP_REQUEST)
+    return false;
+  static constexpr std::string_view answer =
+    "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 34\r\n"
+    "Connection: close\r\n\r\nThis port speaks TLS: use https://";
+  auto& socket = stream_.next_layer();
+  error_code ignored;
+  socket.non_blocking(true, ignored);
+  socket.write_some(asio::buffer(answer.data(), answer.size()), ignored);
+  socket.shutdown(tcp_socket::shutdown_send, ignored);
   return true;
 }
 

@@ -33,6 +33,8 @@ public:
   bool is_tls() const noexcept override { return true; }
 
 private:
+  bool answer_plain(const error_code& failure);
+
   asio::ssl::stream<tcp_socket> stream_;
   asio::ssl::stream_base::handshake_type side_ = asio::ssl::stream_base::server;
   std::string open_failure_;

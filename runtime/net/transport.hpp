@@ -18,7 +18,7 @@ enum class io_status : uint8_t {
 /// Receives what a transport reports. Everything happens on the transport's io thread.
 class transport_owner {
 public:
-  /// Ends an `open` that returned true.
+  /// Ends an `open` that returned true. `closed`: the peer was told why not.
   virtual void on_open(io_status status) = 0;
   /// Ends a `read`. The bytes are valid during the call only.
   virtual void on_read(io_status status, std::string_view bytes) = 0;

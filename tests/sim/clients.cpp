@@ -208,7 +208,12 @@ void clients::verb(const agent_name& to, control_verb what, run_id run, bool fro
     const std::string key = "verb " + std::to_string(world_.random.below(40)) + to_string(to);
     once = idempotency{digest_of({key, to_string(what)}), {}, world_.now + 86'400'000'000LL};
   }
-  shard->submit(to, {control{what, "sim", "because", run, from_start}, from, false, once, {}});
+  auto note = std::make_shared<audit_recorded>();
+  note->by = "sim";
+  note->subject = to_string(to) + ' ' + std::string{to_string(what)};
+  note->outcome = "done";
+  shard->submit(
+    to, {control{what, "sim", "because", run, from_start}, from, false, once, {}, std::move(note)});
 }
 
 void clients::send_verb() {

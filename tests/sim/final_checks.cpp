@@ -102,6 +102,8 @@ void simulation::check_end() {
     require(groups_[group]->core->queued_events() == 0, "a shard at rest counts queued events");
     require(groups_[group]->core->agents_working() == 0, "a shard at rest has working agents");
     require(groups_[group]->core->agents_loaded() == 0, "idle agents are still in memory");
+    const auto chain = check_chain(disk, group, chain_digest_of);
+    require(chain.code.empty(), "the audit log is broken: ", chain.detail);
   }
 }
 

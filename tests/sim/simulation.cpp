@@ -70,7 +70,7 @@ private:
   }
 
   simulation& world_;
-  fact_machine inner_{64};  // few, so that states are read back
+  fact_machine inner_{64, chain_digest_of};  // few, so that states are read back
 };
 
 status simulation::disk_of_node::write(const write_set& writes, bool durable) {

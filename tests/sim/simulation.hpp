@@ -8,6 +8,7 @@
 #include "persistence/memory_log.hpp"
 #include "persistence/memory_store.hpp"
 #include "runtime/core/apply.hpp"
+#include "runtime/core/audit_chain.hpp"
 #include "tests/sim/agents.hpp"
 #include "tests/sim/clients.hpp"
 #include "tests/sim/process.hpp"
@@ -20,6 +21,9 @@ struct plan_of_seed {
   defect planted = defect::none;
   bool trace = false;  ///< says on stderr what happens
 };
+
+/// Of the audit log: it need not withstand anybody here.
+inline std::string chain_digest_of(std::string_view bytes) { return to_hex(digest_of({bytes})); }
 
 class simulation final : public commit_listener {
 public:

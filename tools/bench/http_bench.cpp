@@ -21,7 +21,7 @@ namespace {
 /// Accepts everything at once, remembers nothing.
 class forgetful_node final : public backend {
 public:
-  void submit(agent_name to, command, std::optional<idempotency>, bool until_end,
+  void submit(agent_name to, command, std::optional<idempotency>, bool until_end, audit_note,
               answer_function tell) override {
     const event_id event{
       make_id(now(), 1, hash_of(to), number_.fetch_add(1, std::memory_order_relaxed))};
@@ -38,26 +38,33 @@ public:
     tell(accepted_event{std::move(to), event, run, false, false});
     tell(std::move(ended));
   }
-  void route(event, std::string, std::optional<idempotency>, answer_function tell) override {
+  void route(event, std::string, std::optional<idempotency>, event_sender,
+             answer_function tell) override {
     const event_id id{make_id(now(), 1, 1, number_.fetch_add(1, std::memory_order_relaxed))};
     tell(routed_event{id, {}, false});
   }
-  void fork(agent_name, seq_no, std::string, std::string, answer_function tell) override {
+  void fork(agent_name, seq_no, std::string, audit_note, answer_function tell) override {
     refuse(tell);
   }
-  void apply(std::vector<definition_change_request>, bool, std::string,
+  void apply(std::vector<definition_change_request>, bool, std::string, audit_note,
              answer_function tell) override {
     refuse(tell);
   }
-  void settle_dead_letter(event_id, bool, std::string, answer_function tell) override {
+  void settle_dead_letter(event_id, bool, audit_note, answer_function tell) override {
     refuse(tell);
   }
+  void audit(audit_recorded, answer_function tell) override { refuse(tell); }
   void wait_for(agent_name, run_id, answer_function tell) override { refuse(tell); }
 
   std::shared_ptr<const catalog> definitions() const override { return definitions_; }
   const reader& records() const override { return records_; }
   std::uint16_t partitions() const override { return partitions_default; }
-  node_status status() const override { return {true, false, {}, "bench", "bench", 0}; }
+  node_status status() const override {
+    node_status out;
+    out.ready = true;
+    out.node = out.version = "bench";
+    return out;
+  }
   std::vector<metric_value> metrics() const override { return {}; }
   time_us now() const override {
     return std::chrono::duration_cast<std::chrono::microseconds>(

@@ -73,7 +73,9 @@ command_failure api_client::failure_without_answer(const net::client_result& don
   auto message = "no answer from " + (names_server ? done.detail : to_.server);
   if (!names_server)
     message += ": " + (done.detail.empty() ? std::string{net::name(done.failure)} : done.detail);
-  if (!done.request_bytes_sent)
+  if (done.failure == failure::tls)
+    message += "; name the authority that signed its certificate with --ca FILE";
+  else if (!done.request_bytes_sent)
     message += "; start a node with `holdfast dev`, or name one with --server";
   command_failure failed{exit_code::unavailable, std::move(message)};
   failed.may_have_arrived = done.request_bytes_sent;

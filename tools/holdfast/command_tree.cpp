@@ -59,7 +59,8 @@ void add_global_options(CLI::App& root, global_options& into) {
     .add_option("--context", into.connection.context,
                 "server and token by name, from ~/.config/holdfast/config.yaml (HOLDFAST_CONTEXT)")
     ->option_text("NAME");
-  root.add_option("--ca", into.connection.ca_file, "trust this CA too (PEM)")->option_text("FILE");
+  root.add_option("--ca", into.connection.ca_file, "trust this CA too (PEM; HOLDFAST_CA)")
+    ->option_text("FILE");
   root.add_option("-o,--output", into.output, "table, json, yaml, ids or wide")
     ->option_text("FORMAT")
     ->check(CLI::IsMember({"table", "json", "yaml", "ids", "wide"}));
@@ -95,6 +96,8 @@ command_tree::command_tree()
   add_event_verbs(*this);
   add_type_verbs(*this);
   add_reconcile_verbs(*this);
+  add_auth_verbs(*this);
+  add_audit_verbs(*this);
   add_later_verbs(*this);
   add_doctor_verb(*this);
   add_version_verb(*this);

@@ -71,6 +71,8 @@ void add_event_verbs(command_tree& tree);
 void add_dead_letter_verbs(command_tree& tree, CLI::App& event);
 void add_type_verbs(command_tree& tree);
 void add_reconcile_verbs(command_tree& tree);
+void add_auth_verbs(command_tree& tree);
+void add_audit_verbs(command_tree& tree);
 void add_apply_verb(command_tree& tree);
 void add_doctor_verb(command_tree& tree);
 void add_node_verbs(command_tree& tree);

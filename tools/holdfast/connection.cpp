@@ -140,8 +140,9 @@ result<connection> resolve_connection(const connection_flags& flags,
     given(flags.token, file_token_first ? std::nullopt : variable("HOLDFAST_TOKEN"));
   if (token)
     out.token = *token;
-  if (flags.ca_file)
-    out.ca_file = *flags.ca_file;
+  const bool file_ca_first = flags.context && !out.ca_file.empty();
+  if (const auto ca = given(flags.ca_file, file_ca_first ? std::nullopt : variable("HOLDFAST_CA")))
+    out.ca_file = *ca;
   if (auto done = normalise_server(out.server); !done)
     return done.error();
   return out;

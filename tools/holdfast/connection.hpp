@@ -40,9 +40,9 @@ std::string context_file_path(const variable_lookup& variable);
 ///       home: { server: "http://127.0.0.1:7070", token: … }
 ///
 /// The context is `--context`, else HOLDFAST_CONTEXT, else `current`; one named by `--context`
-/// counts before HOLDFAST_SERVER and HOLDFAST_TOKEN. A token from the file is only sent to the
-/// server beside it. Errors: `malformed` (file), `not_found` (context), `schema` (URL, unknown
-/// key).
+/// counts before HOLDFAST_SERVER, HOLDFAST_TOKEN and HOLDFAST_CA. A token from the file is only sent
+/// to the server beside it. Errors: `malformed` (file), `not_found` (context), `schema` (URL,
+/// unknown key).
 result<connection> resolve_connection(const connection_flags& flags,
                                       const variable_lookup& variable,
                                       const std::optional<std::string>& file_text);

@@ -16,7 +16,16 @@ using json = nlohmann::ordered_json;
 
 constexpr std::size_t cell_width_max = 60;  // of a table that is not wide
 
-enum class cell_kind : unsigned char { text, status, time, number, usage, cause, targets };
+enum class cell_kind : unsigned char {
+  text,
+  words,  ///< a list of text
+  status,
+  time,
+  number,
+  usage,
+  cause,
+  targets
+};
 
 /// A column: the fields that may hold its value (the first that is there counts) and how to show
 /// it.
@@ -112,6 +121,23 @@ constexpr std::array history_columns{
   column{"KIND", cell_kind::text, {"/kind"}}, column{"RUN", cell_kind::text, {"/run_id"}, true},
   column{"DATA", cell_kind::text, {"/data"}},
 };
+constexpr std::array audit_columns{
+  column{"AT", cell_kind::time, {"/at"}},
+  column{"BY", cell_kind::text, {"/by"}},
+  column{"METHOD", cell_kind::text, {"/method"}},
+  column{"ROUTE", cell_kind::text, {"/route"}},
+  column{"SUBJECT", cell_kind::text, {"/subject"}},
+  column{"OUTCOME", cell_kind::text, {"/outcome"}},
+  column{"PEER", cell_kind::text, {"/peer"}, true},
+  column{"REQUEST", cell_kind::text, {"/request_id"}, true},
+  column{"ID", cell_kind::text, {"/id"}, true},
+  column{"HASH", cell_kind::text, {"/hash"}, true},
+};
+constexpr std::array key_columns{
+  column{"NAME", cell_kind::text, {"/name"}},    column{"ROLES", cell_kind::words, {"/roles"}},
+  column{"TYPES", cell_kind::words, {"/types"}}, column{"EXPIRES", cell_kind::time, {"/expires"}},
+  column{"HASH", cell_kind::text, {"/hash"}},
+};
 constexpr std::array acceptance_columns{
   column{"AGENT", cell_kind::text, {"/agent"}},    column{"RUN", cell_kind::text, {"/run_id"}},
   column{"EVENT", cell_kind::text, {"/event_id"}}, column{"PENDING", cell_kind::text, {"/pending"}},
@@ -138,6 +164,10 @@ std::span<const column> columns_of(view what) {
       return mailbox_columns;
     case view::timer:
       return timer_columns;
+    case view::audit:
+      return audit_columns;
+    case view::key:
+      return key_columns;
     case view::history:
       return history_columns;
     case view::acceptance:
@@ -223,6 +253,10 @@ table_cell cell_of(const column& where, const json& document, const view_options
       break;
     case cell_kind::targets:
       cell.text = targets_text(value);
+      break;
+    case cell_kind::words:
+      for (const auto& word : value)
+        cell.text += (cell.text.empty() ? "" : " ") + scalar_text(word);
       break;
     case cell_kind::text:
     case cell_kind::number:

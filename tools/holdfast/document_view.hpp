@@ -22,6 +22,8 @@ enum class view : unsigned char {
   mailbox,
   timer,
   history,
+  audit,
+  key,
   acceptance,  ///< the answer to an event that was sent
   any,         ///< whatever it is: its scalar fields
 };

@@ -84,11 +84,6 @@ void add_later_verbs(command_tree& tree) {
     for (const auto& verb : each.verbs)
       tree.later(noun, verb.name, verb.what, verb.example);
   }
-  auto& auth = tree.later_noun(tree.root(), "auth", "who may do what");
-  auto& key = tree.later_noun(auth, "key", "API keys");
-  tree.later(key, "create", "a new key", "holdfast auth key create --name ci --role operator");
-  tree.later(key, "list", "keys, without their secrets", "holdfast auth key list");
-  tree.later(key, "revoke", "end one", "holdfast auth key revoke ci");
   tree.later(tree.root(), "top", "live: agents by spend, mailbox depth, stall", "holdfast top");
   tree.later(tree.root(), "tui", "browse everything, full screen", "holdfast tui");
 }

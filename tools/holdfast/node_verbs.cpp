@@ -18,6 +18,8 @@ void add_node_flags(CLI::App& verb, config_flags& into) {
   verb.add_option("--log-format", into.log_format, "text or json")
     ->option_text("FORMAT")
     ->check(CLI::IsMember({"text", "json"}));
+  verb.add_option("--keys-file", into.keys_file, "API keys, made by `holdfast auth key create`")
+    ->option_text("FILE");
 }
 
 }  // namespace
@@ -40,6 +42,10 @@ void add_node_verbs(command_tree& tree) {
     [serve](session& with) { return static_cast<exit_code>(with.host().serve(*serve)); });
   serve_verb.add_option("-c,--config", serve->config, "the node's settings")->option_text("FILE");
   add_node_flags(serve_verb, serve->flags);
+  serve_verb.add_option("--tls-cert", serve->flags.tls_cert, "certificate chain (PEM)")
+    ->option_text("FILE");
+  serve_verb.add_option("--tls-key", serve->flags.tls_key, "its private key (PEM)")
+    ->option_text("FILE");
   serve_verb.add_option("--node", serve->flags.node, "its name")->option_text("NAME");
   serve_verb.add_option("--memory-limit", serve->flags.memory_limit, "such as 1GiB")
     ->option_text("SIZE");

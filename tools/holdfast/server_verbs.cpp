@@ -18,6 +18,7 @@
 #include "persistence/rocksdb_store.hpp"
 #include "runtime/gateway/doctor.hpp"
 #include "runtime/host/log.hpp"
+#include "runtime/host/sha256.hpp"
 #include "tools/holdfast/client.hpp"
 #include "tools/holdfast/definition_folder.hpp"
 #include "tools/holdfast/doctor_verb.hpp"
@@ -34,26 +35,34 @@ constexpr int exit_invalid = 2;
 constexpr int exit_not_started = 6;
 constexpr std::chrono::seconds drain_limit{20};
 
-/// SIGINT and SIGTERM as something to wait for. Made before any thread, so that none of them takes the signal.
-class stop_signals {
+/// SIGINT and SIGTERM, and SIGHUP where it means to read files again, as something to wait for.
+/// Made before any thread, so that none of them takes the signal.
+class process_signals {
 public:
-  stop_signals() {
+  enum class kind { none, stop, reload };
+
+  explicit process_signals(bool reloads) {
     sigset_t wanted;
     sigemptyset(&wanted);
     sigaddset(&wanted, SIGINT);
     sigaddset(&wanted, SIGTERM);
+    if (reloads)  // else the end of a terminal is the end of the process
+      sigaddset(&wanted, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &wanted, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
     file_ = ::signalfd(-1, &wanted, SFD_CLOEXEC);
   }
-  ~stop_signals() { ::close(file_); }
-  stop_signals(const stop_signals&) = delete;
-  stop_signals& operator=(const stop_signals&) = delete;
+  ~process_signals() { ::close(file_); }
+  process_signals(const process_signals&) = delete;
+  process_signals& operator=(const process_signals&) = delete;
 
-  /// True when one came within that time.
-  bool wait(int milliseconds) const {
+  /// What came within that time.
+  kind wait(int milliseconds) const {
     pollfd one{file_, POLLIN, 0};
-    return ::poll(&one, 1, milliseconds) > 0;
+    signalfd_siginfo came{};
+    if (::poll(&one, 1, milliseconds) <= 0 || ::read(file_, &came, sizeof came) != sizeof came)
+      return kind::none;
+    return came.ssi_signo == SIGHUP ? kind::reload : kind::stop;
   }
 
 private:
@@ -79,15 +88,17 @@ void stop(node& running) {
 
 std::string url_of(const node_config& config, std::uint16_t port) {
   const bool v6 = config.http.host.find(':') != std::string::npos;
-  return "http://" + (v6 ? "[" + config.http.host + "]" : config.http.host) + ":" +
+  return (config.tls.cert.empty() ? "http://" : "https://") +
+         std::string{v6 ? "[" + config.http.host + "]" : config.http.host} + ":" +
          std::to_string(port);
 }
 
 /// The definitions of a folder, kept current on a running node.
 class watched_folder {
 public:
-  watched_folder(fs::path folder, const std::string& server)
-    : folder_(std::move(folder)), api_({server, {}, {}}) {}
+  /// `token`: a key for the node; empty: none is asked for.
+  watched_folder(fs::path folder, const std::string& server, const std::string& token)
+    : folder_(std::move(folder)), asks_for_key_(!token.empty()), api_({server, token, {}}) {}
 
   /// Applies the folder when something in it changed since the last look. A folder that does not apply keeps the old
   /// versions and says why. False: it was refused.
@@ -147,11 +158,13 @@ private:
       if (item.value("kind", "") == "agent")
         std::fprintf(stderr,
                      "  curl -sS '%s/v1/agents/%s/demo/events?wait=30s' -H 'Content-Type: "
-                     "application/json' -d '{\"data\":{}}'\n",
-                     api_.server().c_str(), item.value("name", "").c_str());
+                     "application/json'%s -d '{\"data\":{}}'\n",
+                     api_.server().c_str(), item.value("name", "").c_str(),
+                     asks_for_key_ ? " -H \"Authorization: Bearer $HOLDFAST_TOKEN\"" : "");
   }
 
   fs::path folder_;
+  bool asks_for_key_;
   cli::api_client api_;
   std::optional<std::map<fs::path, fs::file_time_type>> seen_;
 };
@@ -179,11 +192,15 @@ private:
 }  // namespace
 
 int run_dev(const dev_options& options) {
-  const stop_signals signals;
+  const process_signals signals{false};
   arm_kill_points();
   auto loaded = load_dev_config(options.dir, options.flags, process_environment());
   if (!loaded)
     return report(loaded);
+  if (!loaded.config.tls.cert.empty())
+    return refuse({errc::schema,
+                   "`tls`: `dev` speaks plain HTTP, to itself too; use `holdfast serve`, or "
+                   "`terminated_by: proxy`"});
   log::open(options.flags.log_level ? loaded.config.log_level : "warn", loaded.config.log_format);
   std::optional<temporary_folder> temporary;
   if (loaded.config.data.empty()) {
@@ -193,6 +210,7 @@ int run_dev(const dev_options& options) {
     loaded.config.data = temporary->path();
   }
   node running{{loaded.config, loaded.env, true, cli::version_text()}};
+  const auto token = running.own_token();
   if (auto started = running.start(); !started)
     return refuse(started.error());
   const auto url = url_of(loaded.config, running.port());
@@ -201,18 +219,18 @@ int run_dev(const dev_options& options) {
                "%s/openapi.json\n",
                url.c_str(), loaded.config.data.c_str(),
                temporary ? " (temporary; keep it with --data DIR)" : "", url.c_str(), url.c_str());
-  watched_folder folder{options.dir, url};
+  watched_folder folder{options.dir, url, token};
   folder.look();
   std::fprintf(stderr, "holdfast: ready; Ctrl-C stops\n");
   ::sd_notify(0, "READY=1");
-  while (!signals.wait(500))
+  while (signals.wait(500) != process_signals::kind::stop)
     folder.look();
   stop(running);
   return 0;
 }
 
 int run_serve(const serve_options& options) {
-  const stop_signals signals;
+  const process_signals signals{true};
   arm_kill_points();
   auto loaded =
     load_config(options.config ? std::optional<fs::path>{*options.config} : std::nullopt,
@@ -230,7 +248,12 @@ int run_serve(const serve_options& options) {
   std::fprintf(stderr, "holdfast: listening on %s\n",
                url_of(loaded.config, running.port()).c_str());
   ::sd_notify(0, "READY=1");
-  while (!signals.wait(60'000)) {
+  for (auto came = process_signals::kind::none; came != process_signals::kind::stop;) {
+    came = signals.wait(60'000);
+    if (came != process_signals::kind::reload)
+      continue;
+    std::fprintf(stderr, "holdfast: reading certificate and keys again\n");
+    running.reload();
   }
   stop(running);
   return 0;
@@ -243,7 +266,8 @@ int doctor_folder(const std::string& dir, cli::console& output) {
   const auto partitions = (*opened)->get(family::meta, keys::node("partitions"));
   if (!partitions || !*partitions)
     return refuse({errc::not_found, "the folder " + dir + " holds no holdfast data"});
-  const auto document = examine(**opened, static_cast<std::uint16_t>(std::stoul(**partitions)));
+  const auto document =
+    examine(**opened, static_cast<std::uint16_t>(std::stoul(**partitions)), sha256);
   return static_cast<int>(cli::report_findings(json::parse(document), output));
 }
 

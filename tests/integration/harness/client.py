@@ -39,11 +39,14 @@ def agent_path(agent, below=""):
 
 
 class Client:
-    """`where()` gives the address (host, port), or None while there is none."""
+    """`where()` gives the address (host, port), or None while there is none. `tls`: an ssl.SSLContext. `token`: an API key
+    that every request carries."""
 
-    def __init__(self, where, timeout=30.0):
+    def __init__(self, where, timeout=30.0, tls=None, token=None):
         self._where = where if callable(where) else (lambda: where)
         self._timeout = timeout
+        self._tls = tls
+        self._token = token
         self._kept = threading.local()
 
     def close(self):
@@ -59,13 +62,16 @@ class Client:
         connection = getattr(self._kept, "connection", None)
         if connection is None or self._kept.address != address:
             self.close()
-            connection = http.client.HTTPConnection(*address, timeout=self._timeout)
+            connection = (http.client.HTTPConnection(*address, timeout=self._timeout) if self._tls is None else
+                          http.client.HTTPSConnection(*address, timeout=self._timeout, context=self._tls))
             self._kept.connection, self._kept.address, self._kept.used = connection, address, False
         return connection
 
     def request(self, method, path, body=None, headers=None, timeout=None):
         """`body`: bytes as they are; anything else as JSON. Raises Unreachable."""
         headers = dict(headers or {})
+        if self._token is not None:
+            headers.setdefault("Authorization", "Bearer " + self._token)
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
             headers.setdefault("Content-Type", "application/json")

@@ -83,7 +83,7 @@ class Node:
                     log.flush()
                     line = raw.decode(errors="replace").rstrip("\n")
                     lines.append(line)
-                    found = re.search(r"listening on http://([\d.]+):(\d+)", line)
+                    found = re.search(r"listening on https?://([\d.]+):(\d+)", line)
                     if found:
                         self.address = (found.group(1), int(found.group(2)))
                         settled.set()

@@ -77,7 +77,8 @@ void define_speaker(backend& of) {
   REQUIRE(parsed);
   auto& item = parsed.items[0];
   const auto done = final_answer([&](answer_function tell) {
-    of.apply({{item.kind, item.name, item.canonical_json}}, false, "test", std::move(tell));
+    of.apply({{item.kind, item.name, item.canonical_json}}, false, "test", nullptr,
+             std::move(tell));
   });
   REQUIRE(std::holds_alternative<definitions_done>(done));
 }
@@ -104,7 +105,7 @@ struct tally {
       const std::lock_guard lock{mutex};
       ++open;
     }
-    to.submit(std::move(name), event_with(std::move(data)), {}, true, [this](answer what) {
+    to.submit(std::move(name), event_with(std::move(data)), {}, true, nullptr, [this](answer what) {
       const std::lock_guard lock{mutex};
       if (const auto* taken = std::get_if<accepted_event>(&what)) {
         accepted.insert(taken->run);
@@ -161,7 +162,8 @@ TEST_CASE("node: what many threads send ends, while others read, follow and hold
       (void)inside.records().get(family::snapshot, "x");
       for (const auto verb : {control_verb::pause, control_verb::resume})
         (void)final_answer([&](answer_function tell) {
-          inside.submit(watched, control{verb, "test", "", {}, false}, {}, false, std::move(tell));
+          inside.submit(watched, control{verb, "test", "", {}, false}, {}, false, nullptr,
+                        std::move(tell));
         });
       inside.unsubscribe(following);
     }

@@ -95,7 +95,7 @@ shard_bench::shard_bench(std::uint16_t partition_count)
     complete_run(turn, t.arrived.data.empty() ? "null" : t.arrived.data);
   };
   lends.define(native_agent("echo"));
-  machine = std::make_unique<fact_machine>();
+  machine = std::make_unique<fact_machine>(4'096, test_digest);
   log = std::make_unique<memory_log>(disk, *machine, *this);
   start();
 }
@@ -115,7 +115,7 @@ void shard_bench::restart() {
   mails.clear();
   receipts.clear();
   log->crash();
-  machine = std::make_unique<fact_machine>();
+  machine = std::make_unique<fact_machine>(4'096, test_digest);
   log = std::make_unique<memory_log>(disk, *machine, *this);
   start();
 }
@@ -215,9 +215,29 @@ std::uint64_t shard_bench::ask_for_end(const agent_name& of, const run_id& run_o
   return id;
 }
 
+std::string test_digest(std::string_view bytes) { return to_hex(digest_of({bytes})); }
+
 std::uint64_t shard_bench::settle(const event_id& letter, bool redrive) {
   const auto id = ++requests_;
   host_of(letter.id.group()).core->settle_dead_letter(letter, redrive, {1, id});
+  return id;
+}
+
+std::uint64_t shard_bench::control_by(const agent_name& to, control cmd, audit_recorded audit) {
+  const auto id = ++requests_;
+  shard_of(to).submit(to, {std::move(cmd),
+                           {1, id},
+                           false,
+                           {},
+                           {},
+                           std::make_shared<const audit_recorded>(std::move(audit))});
+  return id;
+}
+
+std::uint64_t shard_bench::route_as(event e, const event_sender& sender) {
+  const auto id = ++requests_;
+  const auto home = group_of(std::string_view{e.source + "\n" + e.id}, partitions);
+  host_of(home).core->route(std::move(e), "none", {}, {1, id}, sender);
   return id;
 }
 

@@ -15,6 +15,9 @@
 
 namespace holdfast::testing {
 
+/// Stands in for SHA-256, with as many bytes: the core takes whatever it is handed.
+std::string test_digest(std::string_view bytes);
+
 class shard_bench final : public commit_listener {
 public:
   explicit shard_bench(std::uint16_t partitions = 1);
@@ -36,6 +39,9 @@ public:
   std::uint64_t send(const agent_name& to, std::string once = {}, std::string body = "body",
                      bool until_end = false);
   std::uint64_t route(event e, std::string once = {});
+  /// The same, with a note for the audit log; and with a sender that has a scope.
+  std::uint64_t control_by(const agent_name& to, control cmd, audit_recorded audit);
+  std::uint64_t route_as(event e, const event_sender& sender);
   std::uint64_t ask_for_end(const agent_name& of, const run_id& run);
   std::uint64_t settle(const event_id& letter, bool redrive);
   std::uint64_t fork(const agent_name& from, seq_no at, const agent_name& to);

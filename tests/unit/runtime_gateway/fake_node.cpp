@@ -15,29 +15,38 @@ namespace holdfast::testing {
 fake_node::fake_node() { define("support"); }
 
 void fake_node::submit(agent_name to, command cmd, std::optional<idempotency> once, bool until_end,
-                       answer_function tell) {
-  submits.push_back({std::move(to), std::move(cmd), std::move(once), until_end, std::move(tell)});
+                       audit_note audit, answer_function tell) {
+  submits.push_back(
+    {std::move(to), std::move(cmd), std::move(once), until_end, std::move(tell), std::move(audit)});
   if (at_once)
     submits.back().tell(at_once(submits.back()));
 }
 
 void fake_node::route(event e, std::string verified, std::optional<idempotency> once,
-                      answer_function tell) {
-  routes.push_back({std::move(e), std::move(verified), std::move(once), std::move(tell)});
+                      event_sender sender, answer_function tell) {
+  routes.push_back(
+    {std::move(e), std::move(verified), std::move(once), std::move(tell), std::move(sender)});
 }
 
-void fake_node::fork(agent_name from, seq_no at, std::string to_key, std::string,
+void fake_node::fork(agent_name from, seq_no at, std::string to_key, audit_note audit,
                      answer_function tell) {
-  forks.push_back({std::move(from), at, std::move(to_key), std::move(tell)});
+  forks.push_back({std::move(from), at, std::move(to_key), std::move(tell), std::move(audit)});
 }
 
 void fake_node::apply(std::vector<definition_change_request> wanted, bool dry_run, std::string,
-                      answer_function tell) {
-  applies.push_back({std::move(wanted), dry_run, std::move(tell)});
+                      audit_note audit, answer_function tell) {
+  applies.push_back({std::move(wanted), dry_run, std::move(tell), std::move(audit)});
 }
 
-void fake_node::settle_dead_letter(event_id id, bool redrive, std::string, answer_function tell) {
-  settles.push_back({id, redrive, std::move(tell)});
+void fake_node::settle_dead_letter(event_id id, bool redrive, audit_note audit,
+                                   answer_function tell) {
+  settles.push_back({id, redrive, std::move(tell), std::move(audit)});
+}
+
+void fake_node::audit(audit_recorded what, answer_function tell) {
+  commit_to(catalog_group, {what});
+  audits.push_back(std::move(what));
+  tell(command_done{});
 }
 
 std::uint64_t

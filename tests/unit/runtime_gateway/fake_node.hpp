@@ -10,6 +10,7 @@
 #include "persistence/memory_store.hpp"
 #include "runtime/core/apply.hpp"
 #include "runtime/gateway/backend.hpp"
+#include "runtime/host/sha256.hpp"
 
 namespace holdfast::testing {
 
@@ -26,34 +27,40 @@ public:
     std::optional<idempotency> once;
     bool until_end = false;
     answer_function tell;
+    audit_note audit;
   };
   struct routed {
     event what;
     std::string verified;
     std::optional<idempotency> once;
     answer_function tell;
+    event_sender sender;
   };
   struct forked_off {
     agent_name from;
     seq_no at = 0;
     std::string to_key;
     answer_function tell;
+    audit_note audit;
   };
   struct applied {
     std::vector<definition_change_request> wanted;
     bool dry_run = false;
     answer_function tell;
+    audit_note audit;
   };
   struct settled {
     event_id id;
     bool redrive = false;
     answer_function tell;
+    audit_note audit;
   };
   std::vector<submitted> submits;
   std::vector<routed> routes;
   std::vector<forked_off> forks;
   std::vector<applied> applies;
   std::vector<settled> settles;
+  std::vector<audit_recorded> audits;  ///< told to be durable at once; not part of `untouched`
   /// Nothing of the above happened.
   bool untouched() const {
     return submits.empty() && routes.empty() && forks.empty() && applies.empty() && settles.empty();
@@ -64,7 +71,7 @@ public:
 
   // ---- what is on disk
   memory_store disk;
-  fact_machine machine;
+  fact_machine machine{4'096, sha256};
   /// Commits a turn of the agent and tells those who listen. Returns the seq of its first fact.
   seq_no commit(const agent_name& name, std::vector<fact> facts);
   /// The same without telling anybody.
@@ -88,14 +95,16 @@ public:
 
   // ---- backend
   void submit(agent_name to, command cmd, std::optional<idempotency> once, bool until_end,
-              answer_function tell) override;
-  void route(event e, std::string verified, std::optional<idempotency> once,
+              audit_note audit, answer_function tell) override;
+  void route(event e, std::string verified, std::optional<idempotency> once, event_sender sender,
              answer_function tell) override;
-  void fork(agent_name from, seq_no at, std::string to_key, std::string by,
+  void fork(agent_name from, seq_no at, std::string to_key, audit_note audit,
             answer_function tell) override;
   void apply(std::vector<definition_change_request> wanted, bool dry_run, std::string by,
-             answer_function tell) override;
-  void settle_dead_letter(event_id id, bool redrive, std::string by, answer_function tell) override;
+             audit_note audit, answer_function tell) override;
+  void settle_dead_letter(event_id id, bool redrive, audit_note audit,
+                          answer_function tell) override;
+  void audit(audit_recorded what, answer_function tell) override;
   void wait_for(agent_name, run_id, answer_function) override {}
   std::shared_ptr<const catalog> definitions() const override { return known; }
   const reader& records() const override { return disk; }

@@ -168,9 +168,6 @@ TEST_CASE("config: a secret in place of its name is refused and not repeated") {
 
 TEST_CASE("config: what this release does not have is refused by name") {
   constexpr auto later = errc::not_available;
-  check_refused("tls: { cert: a, key: b }", "`tls` is not available", later);
-  check_refused("tls: { terminated_by: proxy }", "`tls` is not available", later);
-  check_refused("auth: { keys_file: k }", "`auth` is not available", later);
   check_refused("mcp: { a: { url: b } }", "`mcp` is not available", later);
   check_refused("otlp: { endpoint: x }", "`otlp` is not available", later);
   check_refused("roles: [gateway]", "a node with one role is not available", later);
@@ -191,14 +188,97 @@ TEST_CASE("config: what this release does not have is refused by name") {
 TEST_CASE("config: listening beyond loopback is refused with what to do") {
   for (const auto* listen : {"0.0.0.0:7070", "10.0.0.11:7070", "'[::]:7070'", "example.com:7070",
                              "128.0.0.1:1", "127.1:1"})
-    check_refused("node: a\nlisten: " + std::string{listen}, "put a proxy that has both in front",
-                  errc::not_available);
+    check_refused("node: a\nlisten: " + std::string{listen},
+                  "is beyond loopback, which takes TLS and API keys: add `tls: {");
   for (const auto* listen : {"127.0.0.1:0", "127.9.9.9:1", "localhost:80", "'[::1]:7070'"})
     CHECK_MESSAGE(parsed("listen: " + std::string{listen}), listen);
   const auto by_flag = parsed("", {.listen = "0.0.0.0:1"});
   REQUIRE(by_flag.problems.size() == 1);
   CHECK(by_flag.problems[0].source == "--listen");
-  CHECK(by_flag.problems[0].code == errc::not_available);
+  CHECK(by_flag.problems[0].code == errc::schema);
+}
+
+namespace {
+
+const std::string some_hash = "sha256:" + std::string(64, 'a');
+const std::string one_key =
+  "{ name: ops, hash: \"" + some_hash + "\", roles: [operator], types: [support] }";
+
+}  // namespace
+
+TEST_CASE("config: beyond loopback what is missing is named, and only that") {
+  const auto only_tls = all(parsed("listen: 0.0.0.0:1\ntls: { terminated_by: proxy }\n"));
+  CHECK(only_tls.find("add `auth: { keys_file: keys.yaml }`") != std::string::npos);
+  CHECK(only_tls.find("cert") == std::string::npos);
+  CHECK(only_tls.starts_with("node.yaml:1:"));
+  const auto only_auth = all(parsed("listen: 0.0.0.0:1\nauth: { keys: [" + one_key + "] }\n"));
+  CHECK(only_auth.find("add `tls: { cert: node.pem") != std::string::npos);
+  CHECK(only_auth.find("keys_file") == std::string::npos);
+  const auto both =
+    parsed("listen: 0.0.0.0:1\ntls: { terminated_by: proxy }\nauth: { keys: [" + one_key + "] }\n");
+  REQUIRE_MESSAGE(both, all(both));
+  CHECK(both.config.tls.by_proxy);
+  CHECK(both.config.auth.on);
+  REQUIRE(both.config.auth.keys.size() == 1);
+  CHECK(both.config.auth.keys[0].who.name == "ops");
+  CHECK(both.config.auth.keys[0].who.roles.has(key_role::controller));
+  CHECK(both.config.auth.keys[0].who.scope.types == std::vector<std::string>{"support"});
+}
+
+TEST_CASE("config: what is wrong with tls and auth is said with its place") {
+  check_refused("tls: {}", "`cert` is missing");
+  check_refused("tls: { cert: gone.pem, key: gone.key }", "gone.pem cannot be read");
+  check_refused("tls: { terminated_by: magic }", "expected `proxy`");
+  check_refused("tls: { terminated_by: proxy, cert: a.pem }", "a proxy ends TLS");
+  check_refused("tls: { crt: a }", "did you mean `cert`?");
+  check_refused("auth: {}", "`keys_file` is missing");
+  check_refused("auth: { keys_file: gone.yaml }", "holdfast auth key create");
+  check_refused("auth: { keys: { a: b } }", "expected a list of { name, hash, roles, types }");
+  check_refused("auth: { keys_file: k, keys: [] }", "keep one of them");
+  const auto key = [](const std::string& fields) { return "auth: { keys: [{ " + fields + " }] }"; };
+  const auto hash = "hash: \"" + some_hash + "\"";
+  check_refused(key("name: a, roles: [viewer]"), "`hash` is missing");
+  check_refused(key("name: a, " + hash), "`roles` is missing");
+  check_refused(key(hash + ", roles: [viewer]"), "`name` is missing");
+  check_refused(key("name: a, hash: 'sha256:00', roles: [viewer]"), "64 hexadecimal digits");
+  check_refused(key("name: a, hash: 'md5:00', roles: [viewer]"), "64 hexadecimal digits");
+  check_refused(key("name: a, " + hash + ", roles: [oprator]"), "did you mean `operator`?");
+  check_refused(key("name: local, " + hash + ", roles: [viewer]"), "not `local`");
+  check_refused(key("name: 'a b', " + hash + ", roles: [viewer]"), "`name`: expected letters");
+  check_refused(key("name: a, " + hash + ", roles: [viewer], types: [Support]"),
+                "agent types, not");
+  check_refused(key("name: a, " + hash + ", roles: [viewer], types: ['*', b]"), "agent types, not");
+  check_refused(key("name: a, " + hash + ", roles: [viewer], expires: soon"),
+                "`expires`: expected");
+  check_refused(key("name: a, " + hash + ", roles: [viewer], rols: 1"), "did you mean `roles`?");
+  check_refused("auth: { keys: [" + one_key + ", " + one_key + "] }", "is there twice");
+}
+
+TEST_CASE("config: certificate and keys by flag or variable take the place of the file's") {
+  const temporary_folder folder;
+  folder.write("a.pem", "x");
+  folder.write("a.key", "x");
+  folder.write("keys.yaml", "keys: [" + one_key + "]\n");
+  const auto path = [&](const char* name) { return (folder.path / name).string(); };
+  config_flags flags;
+  flags.listen = "0.0.0.0:1";
+  flags.tls_cert = path("a.pem");
+  flags.tls_key = path("a.key");
+  flags.keys_file = path("keys.yaml");
+  const auto by_flag = parsed("tls: { terminated_by: proxy }\n", flags);
+  REQUIRE_MESSAGE(by_flag, all(by_flag));
+  CHECK(by_flag.config.tls.cert == folder.path / "a.pem");
+  CHECK_FALSE(by_flag.config.tls.by_proxy);
+  CHECK(by_flag.config.auth.keys.size() == 1);
+  const auto by_variable = parsed("", {}, {{"HOLDFAST_KEYS_FILE", path("keys.yaml")}});
+  REQUIRE_MESSAGE(by_variable, all(by_variable));
+  CHECK(by_variable.config.auth.on);
+  flags.tls_key.reset();
+  CHECK(all(parsed("", flags)).find("--tls-cert: a certificate and its key go together") !=
+        std::string::npos);
+  folder.write("keys.yaml", "keys:\n  - name: a\n    rols: [viewer]\n");
+  CHECK(all(parsed("auth: { keys_file: " + path("keys.yaml") + " }\n")).find("keys.yaml:2:") !=
+        std::string::npos);
 }
 
 TEST_CASE("config: a flag counts more than a variable, and a variable more than the file") {

@@ -1,5 +1,8 @@
 #include <doctest/doctest.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "tests/unit/runtime_net/client_fixture.hpp"
 #include "tests/unit/runtime_net/server_fixture.hpp"
 #include "tests/unit/runtime_net/test_certificates.hpp"
@@ -135,8 +138,11 @@ TEST_CASE_FIXTURE(tls_fixture,
   running_server secure{answering("x"), server_options("DNS:localhost")};
   running_server plain{answering("x")};
   http_client client{client_options()};
-  CHECK(call(client, request_to("http://127.0.0.1:" + std::to_string(secure.server.port()) + "/"))
-          .failure == client_failure::reset);
+  const auto told =
+    call(client, request_to("http://127.0.0.1:" + std::to_string(secure.server.port()) + "/"));
+  CHECK(told.head.status == 400);
+  CHECK(told.body == "This port speaks TLS: use https://");
+  CHECK(secure.server.counters().requests == 0);
   CHECK(call(client, request(plain)).failure == client_failure::tls);
 }
 
@@ -185,4 +191,60 @@ TEST_CASE_FIXTURE(tls_fixture, "tls: files that are missing or do not fit are sa
   http_client::options client_opts;
   client_opts.ca_file = "/nonexistent.pem";
   CHECK_THROWS(http_client{client_opts});
+}
+
+TEST_CASE_FIXTURE(tls_fixture,
+                  "tls: a certificate that is read again is that of the next handshake") {
+  const auto first = authority.issue("DNS:localhost");
+  const auto second = authority.issue("DNS:other.example,IP:127.0.0.1");
+  auto opts = test_options();
+  opts.tls = {first.certificate, first.key};
+  running_server s{answering("x"), opts};
+  const auto expires = s.server.certificate_expires_s();
+  REQUIRE(expires);
+  CHECK(*expires > std::chrono::duration_cast<std::chrono::seconds>(
+                     std::chrono::system_clock::now().time_since_epoch())
+                     .count());
+  http_client kept{client_options()};
+  CHECK(call(kept, request(s)));
+  http_client before{client_options()};
+  CHECK(call(before, request(s, "127.0.0.1")).failure == client_failure::tls);
+  namespace fs = std::filesystem;
+  const auto put = [](const std::string& from, const std::string& to) {
+    fs::copy_file(from, to, fs::copy_options::overwrite_existing);
+  };
+  SUBCASE("and open connections go on") {
+    put(second.certificate, first.certificate);
+    put(second.key, first.key);
+    CHECK(s.server.reload_tls());
+    http_client after{client_options()};
+    CHECK(call(after, request(s, "127.0.0.1")));
+    CHECK(call(after, request(s)).failure == client_failure::tls);
+    CHECK(call(kept, request(s)));
+    CHECK(kept.stats().connections_opened == 1);
+  }
+  SUBCASE("and one that does not read leaves the old one") {
+    put(second.key, first.key);
+    const auto wrong_key = s.server.reload_tls();
+    CHECK_FALSE(wrong_key);
+    CHECK(wrong_key.detail.find(first.key) != std::string::npos);
+    std::ofstream{first.certificate} << "not PEM";
+    CHECK_FALSE(s.server.reload_tls());
+    http_client after{client_options()};
+    CHECK(call(after, request(s)));
+  }
+}
+
+TEST_CASE_FIXTURE(tls_fixture,
+                  "tls: a handshake that does not go on keeps nobody else from theirs") {
+  auto opts = server_options("DNS:localhost");
+  opts.header_timeout = 200ms;
+  running_server s{answering("x"), opts};
+  std::vector<raw_socket> silent;
+  for (int i = 0; i < 50; ++i)
+    silent.push_back(raw_socket::connect(s.server.port()));
+  silent.front().send(std::string("\x16\x03\x01\x02", 4));  // the beginning of a hello
+  http_client client{client_options()};
+  CHECK(call(client, request(s)));
+  CHECK(eventually([&] { return s.server.counters().open <= 1; }));
 }

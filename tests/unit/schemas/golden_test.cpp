@@ -124,5 +124,12 @@ TEST_CASE("the bytes of every stored value are those in tests/golden/values.hex"
               plain("forked_agent", golden_forked_agent(), &codec::decode_forked_agent),
               stamped("event_routed", golden_event_routed(), &codec::decode_event_routed),
               stamped("dead_lettered", golden_dead_letter(), &codec::decode_dead_letter),
-              stamped("definition_applied", golden_definition(), &codec::decode_definition)});
+              stamped("definition_applied", golden_definition(), &codec::decode_definition),
+              plain("audit_entry", golden_audit_entry(), &codec::decode_audit_entry),
+              plain("audit_head", golden_audit_head(), &codec::decode_audit_head),
+              plain("received_by_key",
+                    codec::stored_facts{.at = 1'795'248'000'123'456,
+                                        .catalog_index = 5,
+                                        .facts = {{1, golden_received_by_key()}}},
+                    &codec::decode_facts)});
 }

@@ -227,6 +227,7 @@ std::vector<fact> golden_facts() {
   out.push_back(handler_recovered{.trigger = 38});
   out.push_back(event_skipped{.mailbox_no = 18, .run = run_number(4)});
   out.push_back(output_refused{.run = run_number(1), .reason = "not what the schema allows"});
+  out.push_back(golden_audited());
   return out;
 }
 
@@ -374,6 +375,37 @@ codec::stamped<definition_applied> golden_definition() {
                     .version = 3,
                     .content = R"({"agent":"payment-recovery"})",
                     .by = "ops"}};
+}
+
+audit_recorded golden_audited() {
+  return {.by = "ops",
+          .method = "POST",
+          .route = "/v1/agents/{type}/{key}/pause",
+          .subject = "payment-recovery/cus_42",
+          .request_id = "req_0abc",
+          .peer = "127.0.0.1",
+          .outcome = "done"};
+}
+
+audit_entry golden_audit_entry() {
+  return {.number = 2,
+          .at = moment,
+          .what = golden_audited(),
+          .previous = std::string(32, '\x01'),
+          .hash = std::string(32, '\xfe')};
+}
+
+audit_head golden_audit_head() {
+  return {.number = 2, .at = moment, .hash = std::string(32, '\xfe')};
+}
+
+event_received golden_received_by_key() {
+  return {.mailbox_no = 1,
+          .id = event_number(1),
+          .run = run_number(1),
+          .event = payment_failed(),
+          .verified = "none",
+          .by = "ci"};
 }
 
 }  // namespace holdfast::test

@@ -23,5 +23,10 @@ codec::forked_agent golden_forked_agent();
 codec::stamped<event_routed> golden_event_routed();
 codec::stamped<dead_lettered> golden_dead_letter();
 codec::stamped<definition_applied> golden_definition();
+audit_recorded golden_audited();
+audit_entry golden_audit_entry();
+audit_head golden_audit_head();
+/// As `golden_facts` has it, and sent with an API key.
+event_received golden_received_by_key();
 
 }  // namespace holdfast::test

@@ -87,6 +87,14 @@ const char* const delivered[] = {
   "type list",
   "type describe t",
   "type versions t",
+  "auth key create k --roles operator,viewer --types a,b --expires 30d --keys-file f",
+  "auth key list",
+  "auth key list --keys-file f",
+  "auth key revoke k",
+  "audit list",
+  "audit list --limit 5",
+  "serve --config node.yaml --tls-cert c --tls-key k --keys-file f",
+  "dev demo --keys-file f",
 };
 
 const char* const refused[] = {
@@ -113,9 +121,6 @@ const char* const refused[] = {
   "kill-switch status",
   "kill-switch fire --type t",
   "kill-switch release",
-  "auth key create",
-  "auth key list",
-  "auth key revoke k",
   "node list",
   "node cordon n",
   "node drain n",

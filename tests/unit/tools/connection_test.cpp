@@ -97,3 +97,12 @@ TEST_CASE("connection: the file lies where XDG says, else below the home") {
         "/x/holdfast/config.yaml");
   CHECK(context_file_path(variables({})).empty());
 }
+
+TEST_CASE("connection: an authority is named by flag, variable or context") {
+  const auto env = variables({{"HOLDFAST_CA", "env.pem"}});
+  CHECK(resolve_connection({}, env, std::nullopt)->ca_file == "env.pem");
+  CHECK(resolve_connection({.ca_file = "flag.pem"}, env, std::nullopt)->ca_file == "flag.pem");
+  CHECK(resolve_connection({.context = "prod"}, env, contexts_file)->ca_file == "ca.pem");
+  CHECK(resolve_connection({.context = "home"}, env, contexts_file)->ca_file == "env.pem");
+  CHECK(resolve_connection({}, variables({}), contexts_file)->ca_file.empty());
+}
