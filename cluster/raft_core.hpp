@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "cluster/raft_log.hpp"
-#include "cluster/raft_types.hpp"
+#include "schemas/consensus.hpp"
 
 namespace holdfast::consensus {
 

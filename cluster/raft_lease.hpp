@@ -10,7 +10,7 @@
 #include <map>
 #include <vector>
 
-#include "cluster/raft_types.hpp"
+#include "schemas/consensus.hpp"
 
 namespace holdfast::consensus {
 

@@ -6,7 +6,7 @@
 #include <deque>
 #include <vector>
 
-#include "cluster/raft_types.hpp"
+#include "schemas/consensus.hpp"
 
 namespace holdfast::consensus {
 

@@ -6,7 +6,7 @@
 #include <variant>
 #include <vector>
 
-#include "cluster/raft_types.hpp"
+#include "schemas/consensus.hpp"
 #include "schemas/ids.hpp"
 
 namespace holdfast::consensus {

@@ -10,7 +10,30 @@ namespace {
 constexpr group_id node_prefix = 0xFFFF;  // taken by node metadata: not a group
 
 // Third byte of a group's own keys in `family::meta`.
-enum class meta_kind : std::uint8_t { partition_state = 1, log_state = 2, audit_head = 3 };
+enum class meta_kind : std::uint8_t {
+  partition_state = 1,
+  log_state = 2,
+  audit_head = 3,
+  hard_state = 4,
+  snapshot_metadata = 5,
+  log_range = 6,
+};
+
+// Whether it is state of the group (goes with a snapshot of it, is replaced by one), or of this node's log of it. Every
+// kind must be named.
+constexpr bool is_state(meta_kind kind) {
+  switch (kind) {
+    case meta_kind::partition_state:
+    case meta_kind::audit_head:
+      return true;
+    case meta_kind::log_state:
+    case meta_kind::hard_state:
+    case meta_kind::snapshot_metadata:
+    case meta_kind::log_range:
+      return false;
+  }
+  return false;
+}
 
 constexpr std::size_t group_bytes = 2;
 constexpr std::size_t id_bytes = 16;
@@ -213,6 +236,28 @@ std::string log_state(group_id group) { return meta(group, meta_kind::log_state)
 
 std::string audit_head(group_id group) { return meta(group, meta_kind::audit_head); }
 
+std::string hard_state(group_id group) { return meta(group, meta_kind::hard_state); }
+
+std::string snapshot_metadata(group_id group) { return meta(group, meta_kind::snapshot_metadata); }
+
+std::string log_range(group_id group) { return meta(group, meta_kind::log_range); }
+
+std::string log_entry(group_id group, std::uint64_t index) {
+  auto out = start(group);
+  append(out, index);
+  return out;
+}
+
+range log_entries(group_id group) { return starting_with(start(group)); }
+
+std::vector<range> state_in_meta(group_id group) {
+  std::vector<range> out;
+  for (int kind = 0; kind <= 0xFF; ++kind)
+    if (is_state(static_cast<meta_kind>(kind)))
+      out.push_back(starting_with(meta(group, static_cast<meta_kind>(kind))));
+  return out;
+}
+
 std::string node(std::string_view name) {
   std::string out;
   append(out, node_prefix);
@@ -274,6 +319,12 @@ std::optional<outbox_key> outbox_of(std::string_view key) {
     return std::nullopt;
   return outbox_key{number_at<group_id>(key, group_bytes),
                     number_at<std::uint64_t>(key, group_bytes + sizeof(group_id))};
+}
+
+std::optional<std::uint64_t> log_entry_of(std::string_view key) {
+  if (!group_of(key) || key.size() != group_bytes + sizeof(std::uint64_t))
+    return std::nullopt;
+  return number_at<std::uint64_t>(key, group_bytes);
 }
 
 std::optional<group_id> group_of(std::string_view key) {

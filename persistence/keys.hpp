@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "schemas/ids.hpp"
 
@@ -54,6 +55,15 @@ range reconciles(group_id group);
 std::string partition_state(group_id group);  ///< meta
 std::string audit_head(group_id group);       ///< meta: where the group's audit chain ends
 std::string log_state(group_id group);        ///< meta: the log's own {term, applied index}
+// Of the replicated log: meta, and the entries, in order of index, in family::log.
+std::string hard_state(group_id group);
+std::string snapshot_metadata(group_id group);
+std::string log_range(group_id group);
+std::string log_entry(group_id group, std::uint64_t index);
+range log_entries(group_id group);
+/// meta: what the state machine keeps, and is the same on every replica at the same applied index. The other keys of
+/// the group in meta are this node's own books about its log. In order of keys, apart from each other.
+std::vector<range> state_in_meta(group_id group);
 /// Node metadata (meta, the only keys without a group: they start with 0xFF 0xFF).
 std::string node(std::string_view name);
 
@@ -74,6 +84,7 @@ struct outbox_key {
   std::uint64_t sequence;
 };
 std::optional<outbox_key> outbox_of(std::string_view key);
+std::optional<std::uint64_t> log_entry_of(std::string_view key);  ///< its index
 std::optional<group_id> group_of(std::string_view key);
 
 }  // namespace holdfast::keys

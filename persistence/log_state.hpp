@@ -11,7 +11,7 @@
 namespace holdfast {
 
 struct log_state {
-  std::uint64_t term = 0;
+  std::uint64_t term = 0;  ///< local log: its own · replicated log: the applied entry's
   std::uint64_t applied = 0;  ///< index of the last entry that is applied
   bool operator==(const log_state&) const = default;
 };

@@ -3,6 +3,8 @@
 // The only place that sees Protobuf. Encoding is deterministic: the same value gives the same bytes on every replica.
 // Decoding errors: `corrupt` for bytes that do not parse or carry a newer format version.
 
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +38,8 @@ std::string encode_facts(const turn_record& record, const std::vector<bool>& cho
                          const std::vector<seq_no>& seqs);
 std::string encode(const turn_record& value);
 std::string encode(const entry& value);
+/// The same without copying the records, and without an index: its place in a replicated log is known there.
+std::string encode_entry(std::span<const std::shared_ptr<const turn_record>> records);
 std::string encode(const agent_state& value);
 std::string encode(const partition_state& value);
 std::string encode(const run_summary& value);

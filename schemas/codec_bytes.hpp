@@ -31,6 +31,14 @@ private:
 std::string seal(const google::protobuf::MessageLite& m);
 /// Checks the version and parses the rest into `m`.
 status unseal(std::string_view bytes, google::protobuf::MessageLite& m);
+/// For values with large parts, which are not put into a message but behind it, and so are copied
+/// once: appends the version byte, the length of the head (4 bytes, big-endian) and the head.
+/// Reserves room for the `large_bytes` that the caller appends then.
+void seal_head(const google::protobuf::MessageLite& head, std::size_t large_bytes,
+               std::string& out);
+/// Checks the version and parses the head, of at most `head_bytes_max`; gives what is behind it.
+result<std::string_view> unseal_head(std::string_view bytes, google::protobuf::MessageLite& head,
+                                     std::size_t head_bytes_max);
 error unknown_content(const wrong_field& wrong);
 
 template <class T>

@@ -9,8 +9,6 @@
 
 namespace holdfast::codec {
 
-HOLDFAST_WIRE(outbox_message, OutboxMessage, kind, source, target, event, event_ref, run, verified,
-              reply_to, outcome, fork_at, payload);
 HOLDFAST_WIRE(route, Route, type, key, matched, reason, run);
 
 // ---- one fact -----------------------------------------------------------------------------------
@@ -141,6 +139,14 @@ std::string encode_facts(const turn_record& record, const std::vector<bool>& cho
 std::string encode(const turn_record& value) { return encode_as_message(value); }
 
 std::string encode(const entry& value) { return encode_as_message(value); }
+
+std::string encode_entry(std::span<const std::shared_ptr<const turn_record>> records) {
+  scratch arena;
+  auto& m = arena.make<pb::Entry>();
+  for (const auto& record : records)
+    wire<turn_record>::put(*record, *m.add_records());
+  return seal(m);
+}
 
 result<stored_facts> decode_facts(std::string_view bytes) {
   return decode_as_message<stored_facts>(bytes);

@@ -67,5 +67,7 @@ HOLDFAST_WIRE(attempt_outcome, AttemptOutcome, status, failure_reason, error, ou
               retry_after_ms);
 HOLDFAST_WIRE(reply_address, ReplyAddress, agent, run, effect_no);
 HOLDFAST_WIRE(cancel_requested, CancelRequested, run, by, reason);
+HOLDFAST_WIRE(outbox_message, OutboxMessage, kind, source, target, event, event_ref, run, verified,
+              reply_to, outcome, fork_at, payload);
 
 }  // namespace holdfast::codec

@@ -13,6 +13,8 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "schemas/fact.hpp"
@@ -189,5 +191,33 @@ bool take_field(Message& m, T& value, const Field& f, wrong_field& wrong) {
       return true;                                                                              \
     }                                                                                           \
   }
+
+/// Where an alternative of a variant is in the `kind` of its message.
+template <class T>
+struct place;
+#define HOLDFAST_PLACE(Outer, scope, name, Message)                           \
+  template <>                                                                 \
+  struct place<scope::name> {                                                 \
+    static constexpr std::size_t number = pb::Outer::k##Message##FieldNumber; \
+    static pb::Message& in(pb::Outer& m) { return *m.mutable_##name(); }      \
+  }
+
+template <class Message, class... T>
+void put_kind(const std::variant<T...>& x, Message& m) {
+  std::visit([&]<class A>(const A& value) { wire<A>::put(value, place<A>::in(m)); }, x);
+}
+
+/// `First`: the number of the variant's first alternative; the others follow.
+template <std::size_t First, class Message, class... T>
+bool take_kind(Message& m, std::variant<T...>& x, wrong_field& wrong) {
+  const auto number = static_cast<std::size_t>(m.kind_case());
+  return [&]<std::size_t... I>(std::index_sequence<I...>) {
+    static_assert(((place<T>::number == I + First) && ...), "numbered in the variant's order");
+    return (
+      (number == I + First && wire<T>::take(place<T>::in(m), x.template emplace<I>(), wrong)) ||
+      ...);
+  }
+  (std::index_sequence_for<T...>{});
+}
 
 }  // namespace holdfast::codec

@@ -1,5 +1,6 @@
 #include "tests/consensus/sim_disk.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace holdfast::sim {
@@ -30,10 +31,52 @@ void machine::apply(std::uint64_t index, const consensus::entry& e) {
     ids.insert(id);
 }
 
+void key_store::write(const consensus::log_write& w) {
+  constexpr std::size_t erases_max = 3;  // few, so that there nearly always are leftovers
+  write_set out;
+  consensus::erase_budget budget{erases_max};
+  consensus::put(w, ranges_[w.group], out, budget);
+  if (w.install)
+    consensus::put_applied(w.group, w.snapshot->index, w.snapshot->term, out);
+  if (!db_->write(out, true))
+    throw violation("a store in memory failed");
+}
+
+void key_store::applied(group_id group, std::uint64_t index, std::uint64_t term) {
+  write_set out;
+  consensus::put_applied(group, index, term, out);
+  if (!db_->write(out, true))
+    throw violation("a store in memory failed");
+}
+
+void key_store::check(group_id group, const consensus::stored_group& expected) {
+  auto loaded = consensus::load(*db_, group);
+  if (!loaded)
+    throw violation("raft_store: " + loaded.error().context);
+  const auto& found = loaded->stored;
+  const auto same_entry = [](const consensus::entry& a, const consensus::entry& b) {
+    return a.term == b.term && a.kind == b.kind && *a.data == *b.data;
+  };
+  if (found.hard != expected.hard || found.snapshot != expected.snapshot ||
+      found.first_index != expected.first_index || found.applied != expected.applied ||
+      !std::equal(found.entries.begin(), found.entries.end(), expected.entries.begin(),
+                  expected.entries.end(), same_entry))
+    throw violation("raft_store reads another group than was written");
+  ranges_[group] = std::move(loaded->range);
+}
+
 void disk::create(group_id group, const consensus::stored_group& from) {
   auto& s = durable_[group];
   s.hard = from.hard;
   s.entries.assign(from.entries.begin(), from.entries.end());
+  if (planted_ == defect::none) {
+    consensus::log_write first;
+    first.group = group;
+    first.hard = from.hard;
+    first.first = from.first_index;
+    first.entries = from.entries;
+    keys_.write(first);
+  }
 }
 
 void disk::write(consensus::write_batch batch, std::map<std::uint64_t, machine> states) {
@@ -76,11 +119,16 @@ void disk::redo(const record& r) {
   const auto& a = std::get<applied_write>(r);
   auto& s = durable_[a.group];
   for (std::size_t i = 0; i < a.entries.size(); ++i)
-    if (a.first + i > s.state.applied)
+    if (a.first + i > s.state.applied) {
       s.state.apply(a.first + i, a.entries[i]);
+      if (planted_ == defect::none)
+        keys_.applied(a.group, a.first + i, a.entries[i].term);
+    }
 }
 
 void disk::redo(const consensus::log_write& w, const std::map<std::uint64_t, machine>& states) {
+  if (planted_ == defect::none)
+    keys_.write(w);
   auto& s = durable_[w.group];
   if (w.hard && planted_ != defect::vote_not_stored)
     s.hard = *w.hard;
@@ -112,7 +160,7 @@ void disk::redo(const consensus::log_write& w, const std::map<std::uint64_t, mac
     s.entries.pop_front();
 }
 
-consensus::stored_group disk::load(group_id group) const {
+consensus::stored_group disk::load(group_id group) {
   consensus::stored_group out;
   const auto found = durable_.find(group);
   if (found == durable_.end())
@@ -123,6 +171,8 @@ consensus::stored_group disk::load(group_id group) const {
   out.first_index = s.first;
   out.entries.assign(s.entries.begin(), s.entries.end());
   out.applied = s.state.applied;
+  if (planted_ == defect::none)
+    keys_.check(group, out);
   return out;
 }
 

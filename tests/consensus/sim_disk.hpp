@@ -4,10 +4,13 @@
 
 #include <deque>
 #include <map>
+#include <memory>
 #include <set>
 #include <variant>
 #include <vector>
 
+#include "cluster/raft_store.hpp"
+#include "persistence/memory_store.hpp"
 #include "tests/consensus/sim_types.hpp"
 
 namespace holdfast::sim {
@@ -22,6 +25,20 @@ struct machine {
 
 std::uint64_t hash_of(const consensus::entry& e);
 std::uint64_t command_id(const consensus::entry& e);  ///< 0: none
+
+/// What is durable once more, as keys and values: raft_store must read what was written, whatever it
+/// has not erased yet.
+class key_store {
+public:
+  void write(const consensus::log_write& w);
+  void applied(group_id group, std::uint64_t index, std::uint64_t term);
+  /// As after a start; throws when it is not this.
+  void check(group_id group, const consensus::stored_group& expected);
+
+private:
+  std::unique_ptr<memory_store> db_ = std::make_unique<memory_store>();
+  std::map<group_id, consensus::stored_range> ranges_;
+};
 
 class disk {
 public:
@@ -52,7 +69,7 @@ public:
   /// Gives the number of writes that were lost.
   std::size_t crash(chance& luck);
 
-  consensus::stored_group load(group_id group) const;
+  consensus::stored_group load(group_id group);
   const machine& state(group_id group) const;
 
 private:
@@ -66,6 +83,7 @@ private:
 
   defect planted_;
   std::map<group_id, stored> durable_;
+  key_store keys_;  // not kept when a defect is planted
   std::deque<record> waiting_;  // written and not synced
   std::uint64_t base_ = 0;
   std::uint64_t written_ = 0;

@@ -100,6 +100,18 @@ TEST_CASE("keys: the bytes never change") {
   CHECK(hex(keys::log_state(1)) ==
         "0001"
         "02");
+  CHECK(hex(keys::hard_state(1)) ==
+        "0001"
+        "04");
+  CHECK(hex(keys::snapshot_metadata(1)) ==
+        "0001"
+        "05");
+  CHECK(hex(keys::log_range(1)) ==
+        "0001"
+        "06");
+  CHECK(hex(keys::log_entry(1, 0x1122)) ==
+        "0001"
+        "0000000000001122");
   CHECK(hex(keys::node("f")) ==
         "ffff"
         "66");
@@ -187,6 +199,10 @@ TEST_CASE("keys: a group holds all its keys and no others, up to the largest gro
     const auto range = keys::group(group);
     CHECK(in(range, keys::partition_state(group)));
     CHECK(in(range, keys::log_state(group)));
+    CHECK(in(range, keys::hard_state(group)));
+    CHECK(in(range, keys::snapshot_metadata(group)));
+    CHECK(in(range, keys::log_range(group)));
+    CHECK(in(range, keys::log_entry(group, number_max)));
     CHECK(in(range, keys::outbox(group, 0xFFFF, number_max)));
     CHECK(in(range, keys::by_id(group, run_of(0xFF).id)));
     CHECK(in(range, keys::timer(group, time_max, names.back(), number_max)));
@@ -290,6 +306,23 @@ TEST_CASE("keys: outbox messages are in order of target, then sequence, and come
   CHECK_FALSE(keys::outbox_of("\0\1"s));
 }
 
+TEST_CASE("keys: log entries are in order of index, one range per group, and come back") {
+  std::vector<std::string> made;
+  for (const auto index : numbers)
+    made.push_back(keys::log_entry(1, index));
+  CHECK(std::is_sorted(made.begin(), made.end()));
+  const auto all = keys::log_entries(1);
+  for (std::size_t i = 0; i < made.size(); ++i) {
+    CHECK(in(all, made[i]));
+    CHECK(keys::log_entry_of(made[i]) == numbers[i]);
+    CHECK_FALSE(in(all, keys::log_entry(0, numbers[i])));
+    CHECK_FALSE(in(all, keys::log_entry(2, numbers[i])));
+  }
+  CHECK_FALSE(keys::log_entry_of(made.back() + "x"));
+  CHECK_FALSE(keys::log_entry_of(keys::hard_state(1)));
+  CHECK_FALSE(keys::log_entry_of(keys::node("12345678")));
+}
+
 TEST_CASE("keys: ids come back, and sort by time within their group") {
   const auto early = make_id(1'000, 9, 0xFFFFFFFF, 0xFFFF);
   const auto late = make_id(1'001, 9, 0, 0);
@@ -318,4 +351,20 @@ TEST_CASE("keys: keys of the node belong to no group") {
   CHECK_FALSE(keys::group_of("\1"));
   CHECK(keys::group_of(keys::partition_state(0xFFFE)) == group_id{0xFFFE});
   CHECK_FALSE(keys::number_of("123456789"));
+}
+
+TEST_CASE("keys: of a group's keys in meta, its state is told from the books about its log") {
+  const auto ranges = keys::state_in_meta(258);
+  const auto is_state = [&](const std::string& key) {
+    return std::any_of(ranges.begin(), ranges.end(), [&](const keys::range& range) {
+      return range.lower <= key && key < range.upper;
+    });
+  };
+  CHECK(is_state(keys::partition_state(258)));
+  CHECK_FALSE(is_state(keys::log_state(258)));
+  CHECK_FALSE(is_state(keys::partition_state(257)));
+  CHECK_FALSE(is_state(keys::partition_state(259)));
+  CHECK_FALSE(is_state(keys::node("format")));
+  for (std::size_t i = 1; i < ranges.size(); ++i)
+    CHECK(ranges[i - 1].upper <= ranges[i].lower);
 }

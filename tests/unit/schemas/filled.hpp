@@ -4,6 +4,7 @@
 
 #include <limits>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -11,6 +12,8 @@
 #include <variant>
 #include <vector>
 
+#include "schemas/codec_consensus.hpp"
+#include "schemas/link.hpp"
 #include "schemas/state.hpp"
 #include "tests/unit/schemas/members.hpp"
 
@@ -39,6 +42,10 @@ template <>
 inline constexpr int enum_last<outbox_kind> = 4;
 template <>
 inline constexpr int enum_last<run_status> = 6;
+template <>
+inline constexpr int enum_last<consensus::role> = 2;
+template <>
+inline constexpr int enum_last<consensus::entry_kind> = 3;
 
 class filler {
 public:
@@ -98,8 +105,19 @@ private:
       fill(x[key]);
     }
   }
-  void fill_object(fact& x) {
+  template <class... T>
+  void fill_object(std::variant<T...>& x) {
     std::visit([&](auto& alternative) { fill(alternative); }, x);
+  }
+  void fill_object(std::shared_ptr<const std::string>& x) {
+    std::string text;
+    fill(text);
+    x = std::make_shared<const std::string>(std::move(text));
+  }
+  template <class A, class B>
+  void fill_object(std::pair<A, B>& x) {
+    fill(x.first);
+    fill(x.second);
   }
   template <class T>
   requires std::is_aggregate_v<T>
@@ -114,6 +132,17 @@ private:
 
   std::uint32_t count_ = 0;
 };
+
+/// One of each alternative, filled.
+template <class Variant>
+std::vector<Variant> filled_alternatives() {
+  std::vector<Variant> out;
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    (filler{}.fill(out.emplace_back(std::in_place_index<I>)), ...);
+  }
+  (std::make_index_sequence<std::variant_size_v<Variant>>{});
+  return out;
+}
 
 template <class T>
 T filled() {

@@ -9,6 +9,8 @@
 #include <functional>
 #include <map>
 
+#include "schemas/codec_link.hpp"
+#include "tests/unit/schemas/consensus_equal.hpp"
 #include "tests/unit/schemas/golden_values.hpp"
 #include "tests/unit/schemas/members.hpp"
 
@@ -92,6 +94,13 @@ golden plain(std::string name, const T& value, Decode decode) {
           }};
 }
 
+golden raft_frame(std::string name, const std::vector<codec::group_message>& value) {
+  return {std::move(name), codec::encode_raft_frame(value), [value](std::string_view bytes) {
+            auto decoded = codec::decode_raft_frame(bytes);
+            return decoded && same_messages(*decoded, value);
+          }};
+}
+
 template <class T, class Decode>
 golden stamped(std::string name, const codec::stamped<T>& value, Decode decode) {
   return {std::move(name), codec::encode(value.value, value.at),
@@ -132,4 +141,35 @@ TEST_CASE("the bytes of every stored value are those in tests/golden/values.hex"
                                         .catalog_index = 5,
                                         .facts = {{1, golden_received_by_key()}}},
                     &codec::decode_facts)});
+}
+
+TEST_CASE("the bytes between nodes and of the log are those in tests/golden/cluster.hex") {
+  std::vector<golden> values{
+    {"log_entry", codec::encode(golden_log_entry()),
+     [](std::string_view bytes) {
+       auto decoded = codec::decode_log_entry(bytes);
+       return decoded && *decoded == golden_log_entry();
+     }},
+    plain("hard_state", golden_hard_state(), &codec::decode_hard_state),
+    plain("snapshot_metadata", golden_snapshot_metadata(), &codec::decode_snapshot_metadata),
+    plain("log_range", golden_log_range(), &codec::decode_log_range)};
+  const auto messages = golden_raft_messages();
+  REQUIRE(messages.size() == std::variant_size_v<consensus::message>);
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    CHECK(messages[i].body.index() == i);
+    values.push_back(raft_frame("raft_message_" + std::to_string(i), {messages[i]}));
+  }
+  values.push_back(raft_frame("raft_frame", messages));
+  const auto frames = golden_link_frames();
+  REQUIRE(frames.size() == std::variant_size_v<link_frame>);
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    const auto& value = frames[i];
+    CHECK(value.index() == i);
+    values.push_back(
+      {"link_frame_" + std::to_string(i), codec::encode(value), [value](std::string_view bytes) {
+         auto decoded = codec::decode_link_frame(bytes);
+         return decoded && *decoded == value;
+       }});
+  }
+  check_file("cluster.hex", values);
 }

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "schemas/codec.hpp"
+#include "schemas/codec_consensus.hpp"
+#include "schemas/link.hpp"
 
 namespace holdfast::test {
 
@@ -28,5 +30,14 @@ audit_entry golden_audit_entry();
 audit_head golden_audit_head();
 /// As `golden_facts` has it, and sent with an API key.
 event_received golden_received_by_key();
+
+consensus::entry golden_log_entry();
+consensus::hard_state golden_hard_state();
+consensus::snapshot_metadata golden_snapshot_metadata();
+consensus::log_range golden_log_range();
+/// One of each, in the order of the variant.
+std::vector<codec::group_message> golden_raft_messages();
+/// One of each, in the order of the variant.
+std::vector<link_frame> golden_link_frames();
 
 }  // namespace holdfast::test

@@ -1,4 +1,4 @@
-#include "cluster/raft_types.hpp"
+#include "schemas/consensus.hpp"
 
 #include <algorithm>
 

@@ -76,6 +76,13 @@ struct snapshot_metadata {
   bool operator==(const snapshot_metadata&) const = default;
 };
 
+/// The entries that are the log, where others are still stored: see cluster/raft_store.hpp.
+struct log_range {
+  std::uint64_t first = 1;
+  std::uint64_t last = 0;  ///< first - 1: none
+  bool operator==(const log_range&) const = default;
+};
+
 /// What is stored of one group. All zero for a group that nobody has written to yet.
 struct stored_group {
   hard_state hard;
