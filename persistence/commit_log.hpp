@@ -4,6 +4,7 @@
 // Users of the seam cannot tell which.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -22,6 +23,8 @@ public:
   virtual void apply(const reader& view, group_id group, std::uint64_t index,
                      std::span<const std::shared_ptr<const turn_record>> records,
                      write_set& out) = 0;
+  /// The group's state was replaced by a snapshot: nothing that is remembered of it holds.
+  virtual void replaced(group_id) {}
 };
 
 /// What the log tells the owner of a group. Called on the log's own thread; must not block and must not call back into
@@ -34,9 +37,21 @@ public:
   /// These records are durable and applied, in this order. The records are the very objects that were proposed.
   virtual void committed(group_id group, std::uint64_t term, std::uint64_t index,
                          std::vector<std::shared_ptr<const turn_record>> records) = 0;
+  /// These records are applied here although this term did not propose them: another node did, or
+  /// this one in an earlier term.
+  virtual void followed(group_id, std::uint64_t /*index*/,
+                        std::vector<std::shared_ptr<const turn_record>>) {}
+  /// The group's state was replaced by a snapshot, in place of records that are not told.
+  virtual void replaced(group_id) {}
   /// This node does not lead the group any more. What was proposed and not reported is `unknown`.
   virtual void lost(group_id group, std::uint64_t term, errc why) = 0;
 };
+
+/// Called when the store refused a write; should not return.
+using fail_stop = std::function<void(const error&)>;
+/// Says so on stderr and ends the process with 70, without destructors: nothing is known of what is
+/// on disk, recovery decides (DESIGN §5).
+void end_process(const error& why);
 
 class commit_log {
 public:

@@ -1,25 +1,11 @@
 #include "persistence/local_log.hpp"
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 
 #include "persistence/kill_point.hpp"
 #include "persistence/record_size.hpp"
 
 namespace holdfast {
-
-namespace {
-
-constexpr int exit_software = 70;  // sysexits.h EX_SOFTWARE
-
-void end_process(const error& why) {
-  std::fprintf(stderr, "holdfast: the data folder cannot be written, stopping: %s\n",
-               why.context.c_str());
-  std::_Exit(exit_software);
-}
-
-}  // namespace
 
 local_log::local_log(store& into, state_machine& machine, commit_listener& listener,
                      local_log_options options, fail_stop on_failure)

@@ -27,12 +27,8 @@ struct local_log_options {
 
 class local_log final : public commit_log {
 public:
-  /// Called on the commit thread when the store refused a write; should not return. Default: says so on stderr and ends
-  /// the process with 70, without destructors: nothing is known of what is on disk, recovery decides (DESIGN §5). When
-  /// it returns (in a test), the log leads nothing any more and drops what is queued.
-  using fail_stop = std::function<void(const error&)>;
-
-  /// What it is given must outlive it.
+  /// What it is given must outlive it. `on_failure` is called on the commit thread; when it returns
+  /// (in a test), the log leads nothing any more and drops what is queued. Default: `end_process`.
   local_log(store& into, state_machine& machine, commit_listener& listener,
             local_log_options options = {}, fail_stop on_failure = {});
   ~local_log() override;  ///< stops

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "persistence/group_import.hpp"
+
 namespace holdfast {
 
 namespace {
@@ -195,6 +197,58 @@ std::size_t memory_store::size(family in) const {
 std::uint64_t memory_store::durable_writes() const {
   const std::scoped_lock lock(*mutex_);
   return durable_writes_;
+}
+
+// Everything in memory; the same rules as on disk, and nothing of the group is remembered but what was taken in.
+class memory_store::importing final : public group_import {
+public:
+  importing(memory_store& into, group_id group) : group_import(group), store_(into) {}
+
+private:
+  status stage(const chunk_row& row) override {
+    rows_[at(row.in)].emplace_hint(rows_[at(row.in)].end(), row.key,
+                                   cell{std::string(row.value), 1});
+    return ok_status();
+  }
+  status seal() override { return ok_status(); }
+
+  status replace(const last_writes& extra) override {
+    const std::scoped_lock lock(*store_.mutex_);
+    if (store_.fail_next_ != errc::ok)
+      return error{std::exchange(store_.fail_next_, errc::ok), "an install that was told to fail"};
+    for (const auto& range : state_ranges(group()))
+      clear(range.in, range.keys);
+    clear(family::log, keys::group(group()));
+    for (std::size_t i = 0; i < family_count; ++i)
+      rows_of(static_cast<family>(i)).merge(rows_[i]);
+    for (const auto& [at_key, value] : extra)
+      store_.apply({at_key.first, value ? write_op::kind::put : write_op::kind::erase,
+                    at_key.second, value.value_or("")});
+    store_.unsynced_.clear();
+    ++store_.durable_writes_;
+    return ok_status();
+  }
+
+  table& rows_of(family in) {
+    auto& rows = store_.tables_[at(in)];
+    if (rows.use_count() > 1)
+      rows = std::make_shared<table>(*rows);
+    return *rows;
+  }
+
+  void clear(family in, const keys::range& range) {
+    auto& rows = rows_of(in);
+    rows.erase(rows.lower_bound(range.lower), rows.lower_bound(range.upper));
+    auto& erased = store_.erased_[at(in)];
+    erased.erase(erased.lower_bound(range.lower), erased.lower_bound(range.upper));
+  }
+
+  memory_store& store_;
+  std::array<table, family_count> rows_;
+};
+
+result<std::unique_ptr<group_import>> memory_store::import_group(group_id group) {
+  return std::unique_ptr<group_import>{std::make_unique<importing>(*this, group)};
 }
 
 }  // namespace holdfast

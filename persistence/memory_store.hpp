@@ -28,10 +28,11 @@ public:
   /// RocksDB the older value could come back), or that `erase` has erased (there, the next flush fails for good).
   status write(const write_set& writes, bool durable) override;
   std::unique_ptr<reader> snapshot() const override;
+  result<std::unique_ptr<group_import>> import_group(group_id group) override;
 
   /// What a power cut leaves: the state after the last durable write.
   void crash();
-  /// The next write changes nothing and answers with this code.
+  /// The next write or install changes nothing and answers with this code.
   void fail_next_write(errc code);
 
   std::size_t size(family in) const;     ///< keys
@@ -45,6 +46,7 @@ public:
   using tables = std::array<std::shared_ptr<table>, family_count>;
 
 private:
+  class importing;
   struct undo {
     family in;
     std::string key;

@@ -4,12 +4,12 @@
 #include <rocksdb/perf_level.h>
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <optional>
 
 #include "persistence/folder_lock.hpp"
 #include "persistence/keys.hpp"
+#include "persistence/rocksdb_import.hpp"
 #include "persistence/rocksdb_settings.hpp"
 #include "persistence/rocksdb_wal_tail.hpp"
 
@@ -38,6 +38,7 @@ public:
       descending_(descending) {
     rocksdb::ReadOptions options;
     options.snapshot = at;
+    options.fill_cache = at == nullptr;  // a snapshot is for reading much, once
     options.iterate_lower_bound = &lower_slice_;
     options.iterate_upper_bound = &upper_slice_;
     walk_.reset(db.NewIterator(options, in));
@@ -70,7 +71,7 @@ private:
   std::unique_ptr<rocksdb::Iterator> walk_;
 };
 
-using handles = std::array<rocksdb::ColumnFamilyHandle*, family_count>;
+using handles = rocksdb_handles;
 
 /// Reads at a moment, or (no snapshot) of now.
 class rocksdb_reader final : public reader {
@@ -160,6 +161,10 @@ public:
   }
 
   void settle() override { flush(false); }
+
+  result<std::unique_ptr<group_import>> import_group(group_id group) override {
+    return begin_rocksdb_import(*db_, families_, failed_, group);
+  }
 
   /// Whether nothing was ever written here.
   bool is_new() const { return db_->GetLatestSequenceNumber() == 0; }
@@ -336,6 +341,9 @@ result<std::unique_ptr<store>> open_rocksdb(const rocksdb_options& options) {
   if (holds_store(options.path)) {
     if (auto known = check_families(settings, options.path); !known)
       return known.error();
+    if (!options.read_only)
+      if (auto removed = remove_unfinished_imports(options.path); !removed)
+        return removed.error();
     if (auto done = open_checked(std::move(settings), options, opened); !done)
       return done.error();
   } else if (const auto made = create_db(settings, options.path, opened); !made.ok()) {

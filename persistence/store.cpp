@@ -1,5 +1,7 @@
 #include "persistence/store.hpp"
 
+#include "persistence/group_import.hpp"
+
 namespace holdfast {
 
 std::string_view to_string(family f) noexcept {
@@ -55,6 +57,10 @@ void write_set::erase(family in, std::string key) {
 void write_set::single_erase(family in, std::string key) {
   bytes_ += key.size();
   ops_.push_back({in, write_op::kind::single_erase, std::move(key), {}});
+}
+
+result<std::unique_ptr<group_import>> store::import_group(group_id) {
+  return error{errc::not_available, "this store takes in no groups"};
 }
 
 }  // namespace holdfast

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "schemas/error.hpp"
+#include "schemas/ids.hpp"
 
 namespace holdfast {
 
@@ -87,17 +88,23 @@ public:
                                        bool descending = false) const = 0;
 };
 
+class group_import;
+
 /// The write path of one node. `write` is called by one thread at a time.
 class store : public reader {
 public:
   /// `durable`: fsynced when it returns ok. An error is final: the caller must end the process (DESIGN §5).
   virtual status write(const write_set& writes, bool durable) = 0;
-  /// A consistent view of now; holds resources until destroyed.
+  /// A consistent view of now, for reading much once: its scans leave caches as they are. Holds
+  /// resources until destroyed.
   virtual std::unique_ptr<reader> snapshot() const = 0;
   /// Nothing was written for a while: a good moment to move what only the log and memory hold to its
   /// final place, so that memory is free and the next start has little to read again. Called by the
   /// thread that writes; does not wait. Changes nothing that can be read.
   virtual void settle() {}
+  /// Begins to take in the whole state of a group (group_import.hpp), which must not outlive the
+  /// store. Any thread. Errors: `io_failure`; `not_available`: a store that cannot.
+  virtual result<std::unique_ptr<group_import>> import_group(group_id group);
 };
 
 }  // namespace holdfast
