@@ -15,7 +15,7 @@ namespace {
 
 constexpr unsigned interim_responses_max = 8;
 
-std::string_view view(beast_view text) { return {text.data(), text.size()}; }
+std::string_view plain_view(beast_view text) { return {text.data(), text.size()}; }
 
 }  // namespace
 
@@ -49,9 +49,10 @@ private:
       return;
     }
     // Only what we can undo; compressions were not asked for.
-    if (field == http::field::transfer_encoding && !equals_ignoring_case(view(value), "chunked"))
+    if (field == http::field::transfer_encoding &&
+        !equals_ignoring_case(plain_view(value), "chunked"))
       ec = http::error::bad_transfer_encoding;
-    head.headers.emplace_back(view(name), view(value));
+    head.headers.emplace_back(plain_view(name), plain_view(value));
   }
 
   void on_header_impl(error_code& ec) override {

@@ -83,13 +83,15 @@ test_authority::~test_authority() {
 
 std::string test_authority::ca_file() const { return (impl_->folder / "ca.pem").string(); }
 
-test_authority::files test_authority::issue(const std::string& subject_alt_names, int days) {
+test_authority::files test_authority::issue(const std::string& subject_alt_names, int days,
+                                            const std::string& common_name) {
   const long serial = impl_->serial++;
   key_ptr key{EVP_EC_gen("P-256")};
-  auto certificate = make_certificate(key.get(), "server", days, serial);
+  auto certificate = make_certificate(key.get(), common_name.c_str(), days, serial);
   X509_set_issuer_name(certificate.get(), X509_get_subject_name(impl_->certificate.get()));
-  add_extension(certificate.get(), impl_->certificate.get(), NID_subject_alt_name,
-                subject_alt_names);
+  if (!subject_alt_names.empty())
+    add_extension(certificate.get(), impl_->certificate.get(), NID_subject_alt_name,
+                  subject_alt_names);
   X509_sign(certificate.get(), impl_->key.get(), EVP_sha256());
   const auto base = impl_->folder / std::to_string(serial);
   return {write_file(base.string() + ".pem",

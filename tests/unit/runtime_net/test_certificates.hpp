@@ -20,9 +20,10 @@ public:
   /// PEM file to trust.
   std::string ca_file() const;
 
-  /// Issues a certificate for `subject_alt_names`, e.g. `DNS:localhost,IP:127.0.0.1`, valid from an
-  /// hour ago for `days` days (negative: expired).
-  files issue(const std::string& subject_alt_names, int days = 1);
+  /// Issues a certificate for `subject_alt_names`, e.g. `DNS:localhost,IP:127.0.0.1` (empty: none),
+  /// valid from an hour ago for `days` days (negative: expired).
+  files issue(const std::string& subject_alt_names, int days = 1,
+              const std::string& common_name = "server");
 
 private:
   struct impl;
