@@ -127,6 +127,12 @@ struct catalog_state {
   std::vector<definition_request> waiting;
   std::map<const turn_record*, request_ref> audits;  ///< on their way; any number at once
 
+  /// All that earlier terms have committed is applied, but may not be in the view yet.
+  void load() {
+    if (auto known = load_catalog(*services->records, services->compile_with))
+      services->definitions->set(std::move(*known));
+  }
+
   void audit(audit_request request) {
     auto record = std::make_shared<turn_record>();
     record->at = services->now();
@@ -205,6 +211,7 @@ catalog_actor::behavior_type catalog_behavior(self_pointer<catalog_actor, catalo
                                               services_ptr services, std::uint64_t term) {
   self->state.services = std::move(services);
   self->state.term = term;
+  self->state.load();
   return {
     [self](atom::define, definition_request& request) { self->state.apply(std::move(request)); },
     [self](atom::audit, audit_request& request) { self->state.audit(std::move(request)); },

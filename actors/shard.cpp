@@ -81,11 +81,15 @@ public:
             const outbox_message& message) override {
     if (auto shard = services_->shards->find(target))
       self_->send(shard, atom::mail_v, outbox_delivery{source, sequence, message});
+    else if (services_->send_away)
+      services_->send_away(target, source, sequence, message);
   }
 
   void acknowledge(group_id source, group_id target, std::uint64_t sequence, bool taken) override {
     if (auto shard = services_->shards->find(source))
       self_->send(shard, atom::receipt_v, outbox_receipt{target, sequence, taken});
+    else if (services_->acknowledge_away)
+      services_->acknowledge_away(source, target, sequence, taken);
   }
 
   void tell(const request_ref& to, answer what) override { services_->tell(to, std::move(what)); }

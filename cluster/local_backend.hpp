@@ -6,9 +6,12 @@
 
 #include "actors/commit_feed.hpp"
 #include "actors/node_services.hpp"
+#include "cluster/request_forwarder.hpp"
 #include "cluster/request_table.hpp"
 
 namespace holdfast {
+
+class cluster_member;
 
 class local_backend final : public backend {
 public:
@@ -19,6 +22,8 @@ public:
     std::function<catalog_actor()> catalog;
     std::function<node_status()> status;
     std::function<std::vector<metric_value>()> metrics;
+    std::shared_ptr<request_forwarder> others;  ///< null: this node is alone
+    cluster_member* member = nullptr;           ///< with others
   };
   explicit local_backend(parts p) : p_(std::move(p)) {}
 
@@ -34,6 +39,17 @@ public:
                           answer_function tell) override;
   void audit(audit_recorded what, answer_function tell) override;
   void wait_for(agent_name of, run_id run, answer_function tell) override;
+
+  std::optional<cluster_view> cluster() const override;
+  bool is_peer(std::string_view node) const override;
+  void forward_to(std::string_view peer, net::http_request request,
+                  std::shared_ptr<const principal> who, net::responder to) override;
+  holdfast::status set_cordoned(bool cordoned) override;
+  void spread_leaders() override;
+  bool has_peers() const override { return p_.others != nullptr; }
+  bool owns(group_id group) const override;
+  void forward(group_id group, net::http_request request, std::shared_ptr<const principal> who,
+               net::responder to) override;
 
   std::shared_ptr<const catalog> definitions() const override {
     return p_.services->definitions->get();
@@ -58,6 +74,11 @@ private:
   }
   /// Null when the shard is not here (yet); the caller was told.
   shard_actor shard_for(group_id group, const answer_function& tell) const;
+  catalog_actor catalog_for(const answer_function& tell) const;
+  error not_here() const;
+  template <class Send>
+  void hand_over(group_id group, const shard_actor& shard, answer_function tell, bool until_end,
+                 Send send);
 
   parts p_;
 };

@@ -11,6 +11,7 @@
 #include "actors/catalog.hpp"
 #include "actors/commit_feed.hpp"
 #include "actors/shard.hpp"
+#include "cluster/cluster_member.hpp"
 #include "cluster/key_keeper.hpp"
 #include "cluster/local_backend.hpp"
 #include "cluster/worker_thread.hpp"
@@ -108,6 +109,7 @@ struct node::impl : commit_listener {
   std::unique_ptr<store> disk;
   std::unique_ptr<crash_slots> handlers;
   std::set<agent_name> suspects;
+  std::map<group_id, std::vector<crash_slots::crashed>> crashed;  // told to the next shard of each
   std::unique_ptr<secret_store> secrets;
   key_keeper known_keys;
   fact_machine machine{4'096, sha256};
@@ -124,9 +126,10 @@ struct node::impl : commit_listener {
   std::unique_ptr<caf::actor_system> actors;
   catalog_actor catalogue;
   std::mutex catalogue_mutex;
-  std::unique_ptr<local_log> commits;
-  std::unique_ptr<local_backend> behind;
   std::unique_ptr<worker_thread> slow;
+  std::unique_ptr<local_log> own_log;      // of a node that is alone,
+  std::unique_ptr<cluster_member> member;  // or of one of several
+  std::unique_ptr<local_backend> behind;
   std::unique_ptr<gateway> front;
   std::unique_ptr<net::http_server> server;
   std::unique_ptr<ticker> ticks;
@@ -145,7 +148,10 @@ struct node::impl : commit_listener {
       catalogue = spawn_catalog(*actors, services, term);
       return;
     }
-    shards.put(group, spawn_shard(*actors, services, group, term));
+    auto shard = spawn_shard(*actors, services, group, term);
+    for (const auto& one : std::exchange(crashed[group], {}))
+      caf::anon_send(shard, atom::crash_v, crash_report{one.agent, one.run});
+    shards.put(group, std::move(shard));
   }
   void committed(group_id group, std::uint64_t, std::uint64_t index,
                  std::vector<std::shared_ptr<const turn_record>> records) override {
@@ -154,11 +160,46 @@ struct node::impl : commit_listener {
     else if (auto shard = shards.find(group))
       caf::anon_send(shard, atom::commit_v, committed_group{index, std::move(records)});
   }
+  void followed(group_id group, std::uint64_t index,
+                std::vector<std::shared_ptr<const turn_record>> records) override {
+    const auto defines = [](const fact& f) {
+      return std::holds_alternative<definition_applied>(f);
+    };
+    bool redefined = false;
+    for (auto& record : records) {
+      redefined = redefined || (group == catalog_group &&
+                                std::any_of(record->facts.begin(), record->facts.end(), defines));
+      feed.publish(std::move(record));
+    }
+    if (redefined)
+      slow->post([this, index] {
+        read_definitions();
+        member->definitions_read(index);
+      });
+  }
+  void replaced(group_id group) override {
+    if (group == catalog_group)
+      slow->post([this] {
+        read_definitions();
+        member->definitions_read(member->log_applied(catalog_group));
+      });
+  }
   void lost(group_id group, std::uint64_t, errc) override {
-    if (auto shard = shards.find(group)) {
+    if (group == catalog_group) {
+      const std::lock_guard lock{catalogue_mutex};
+      caf::anon_send(std::exchange(catalogue, catalog_actor{}), atom::lost_v);
+    } else if (auto shard = shards.find(group)) {
       shards.remove(group);
       caf::anon_send(shard, atom::lost_v);
     }
+    requests.lose(group);
+  }
+
+  void read_definitions() {
+    if (auto known = load_catalog(*disk, services->compile_with))
+      definitions.set(std::move(*known));
+    else
+      log::error("definitions-not-read", {{"why", known.error().context}});
   }
 
   catalog_actor catalog_owner() {
@@ -180,6 +221,8 @@ struct node::impl : commit_listener {
 
   status open_folder();
   void fill_services();
+  status join_cluster();
+  status start_log();
   gateway_options gateway_settings();
   status listen();
   void reload();
@@ -200,6 +243,9 @@ status node::impl::open_folder() {
   if (!opened)
     return opened.error();
   disk = std::move(*opened);
+  if (opts.config.cluster.is_alone())
+    if (auto ours = check_not_of_cluster(*disk); !ours)
+      return ours;
   // The number of partitions is fixed when the folder is made.
   const auto known = disk->get(family::meta, keys::node("partitions"));
   if (!known)
@@ -207,7 +253,7 @@ status node::impl::open_folder() {
   if (*known) {
     services->partitions = static_cast<std::uint16_t>(std::stoul(**known));
   } else {
-    services->partitions = opts.config.partitions;
+    services->partitions = opts.config.cluster.partitions;
     write_set mark;
     mark.put(family::meta, keys::node("partitions"), std::to_string(services->partitions));
     if (auto written = disk->write(mark, true); !written)
@@ -217,9 +263,62 @@ status node::impl::open_folder() {
   if (!slots)
     return slots.error();
   handlers = std::move(*slots);
-  for (const auto& one : handlers->found())
+  for (const auto& one : handlers->found()) {
     suspects.insert(one.agent);
+    crashed[group_of(one.agent, services->partitions)].push_back(one);
+  }
   return ok_status();
+}
+
+/// The node's link and log, when it is one of several; nothing runs yet.
+status node::impl::join_cluster() {
+  cluster_member::parts p;
+  p.config = opts.config.cluster;
+  p.node = opts.config.node;
+  p.version = opts.version;
+  p.partitions = services->partitions;
+  p.disk = disk.get();
+  p.machine = &machine;
+  p.listener = this;
+  p.wall_now = wall_now;
+  p.deliver = [this](link::outbox_delivery&& mail) {
+    if (auto shard = shards.find(mail.target_group))
+      caf::anon_send(shard, atom::mail_v,
+                     outbox_delivery{mail.source_group, mail.sequence, std::move(mail.message)});
+  };
+  p.receipt = [this](const link::outbox_receipt& receipt) {
+    if (auto shard = shards.find(receipt.source_group))
+      caf::anon_send(shard, atom::receipt_v,
+                     outbox_receipt{receipt.target_group, receipt.sequence, receipt.taken});
+  };
+  p.serve = [this](net::http_request&& request, std::shared_ptr<const principal> who,
+                   net::responder to) {
+    front->handle_forwarded(std::move(request), std::move(who), std::move(to));
+  };
+  p.serve_stale = [this](net::http_request&& request, std::shared_ptr<const principal> who,
+                         std::int64_t stale_ms, net::responder to) {
+    front->handle_stale(std::move(request), std::move(who), stale_ms, std::move(to));
+  };
+  p.draining = [this] { return draining.load(); };
+  member = std::make_unique<cluster_member>(std::move(p));
+  services->send_away = [this](group_id target, group_id source, std::uint64_t sequence,
+                               const outbox_message& message) {
+    member->send(link::outbox_delivery{source, target, sequence, message});
+  };
+  services->acknowledge_away = [this](group_id source, group_id target, std::uint64_t sequence,
+                                      bool taken) {
+    member->send(link::outbox_receipt{source, target, sequence, taken});
+  };
+  return member->prepare();
+}
+
+status node::impl::start_log() {
+  if (member)
+    return member->start(*behind);
+  std::vector<group_id> groups;
+  for (std::uint32_t group = 0; group <= services->partitions; ++group)
+    groups.push_back(static_cast<group_id>(group));
+  return own_log->start(groups);
 }
 
 void node::impl::fill_services() {
@@ -244,9 +343,11 @@ void node::impl::fill_services() {
   };
   s.shard_started = [this](group_id) { ++shards_started; };
   s.shard_ended = [this](group_id group, errc why) {
-    log::error("shard-ended",
-               {{"group", std::to_string(group)}, {"why", std::string{to_string(why)}}});
+    if (why != errc::not_leader)
+      log::error("shard-ended",
+                 {{"group", std::to_string(group)}, {"why", std::string{to_string(why)}}});
     shards.remove(group);
+    requests.lose(group);
   };
 }
 
@@ -334,19 +435,24 @@ void node::impl::tick() {
 node_status node::impl::report() const {
   node_status out;
   out.draining = draining;
-  const bool started = shards_started >= services->partitions;
+  const bool started = member ? member->has_leaders() : shards_started >= services->partitions;
   out.ready = started && !draining;
-  out.why_not = draining ? "draining" : started ? "" : "starting";
+  out.why_not = draining ? "draining" : started ? "" : member ? "no quorum" : "starting";
   out.node = opts.config.node;
   out.version = opts.version;
   out.started_at_us = static_cast<std::uint64_t>(started_at);
+  out.cluster = opts.config.cluster.name;
+  if (member)
+    out.address = member->address();
+  else if (server)
+    out.address = opts.config.http.host + ":" + std::to_string(server->port());
   return out;
 }
 
 std::vector<metric_value> node::impl::measure() const {
   std::vector<metric_value> out;
   const auto add = [&](const char* name, double value) { out.push_back({name, {}, value}); };
-  const auto committed_so_far = commits->count();
+  const auto committed_so_far = services->log->count();
   add("holdfast_log_records_total", static_cast<double>(committed_so_far.records));
   add("holdfast_log_commits_total", static_cast<double>(committed_so_far.groups));
   add("holdfast_log_bytes_total", static_cast<double>(committed_so_far.bytes));
@@ -361,6 +467,8 @@ std::vector<metric_value> node::impl::measure() const {
   add("holdfast_outgoing_calls_active", static_cast<double>(calls.active));
   add("holdfast_requests_waiting", static_cast<double>(requests.size()));
   add("holdfast_stream_subscribers", static_cast<double>(feed.subscribers()));
+  if (member)
+    member->measure(out);
   if (known_keys.is_on()) {
     add("holdfast_auth_keys", static_cast<double>(known_keys.size()));
     out.push_back({"holdfast_auth_reloads_total", "{result=\"ok\"}",
@@ -400,23 +508,30 @@ status node::start() {
   self.fill_services();
   self.actor_settings = std::make_unique<actor_config>();
   self.actors = std::make_unique<caf::actor_system>(*self.actor_settings);
-  self.commits = std::make_unique<local_log>(*self.disk, self.machine, self);
-  self.services->log = self.commits.get();
-
-  std::vector<group_id> groups;
-  for (std::uint32_t group = 0; group <= self.services->partitions; ++group)
-    groups.push_back(static_cast<group_id>(group));
-  if (auto started = self.commits->start(groups); !started)
-    return started;
-  for (const auto& one : self.handlers->found())
-    if (auto shard = self.shards.find(group_of(one.agent, self.services->partitions)))
-      caf::anon_send(shard, atom::crash_v, crash_report{one.agent, one.run});
-
-  self.behind = std::make_unique<local_backend>(local_backend::parts{
-    self.services, &self.requests, &self.feed, [&self] { return self.catalog_owner(); },
-    [&self] { return self.report(); }, [&self] { return self.measure(); }});
   self.slow = std::make_unique<worker_thread>();
+  if (self.opts.config.cluster.is_alone()) {
+    self.own_log = std::make_unique<local_log>(*self.disk, self.machine, self);
+    self.services->log = self.own_log.get();
+  } else {
+    if (auto joined = self.join_cluster(); !joined)
+      return joined;
+    self.services->log = &self.member->log();
+  }
+  local_backend::parts behind;
+  behind.services = self.services;
+  behind.requests = &self.requests;
+  behind.feed = &self.feed;
+  behind.catalog = [&self] { return self.catalog_owner(); };
+  behind.status = [&self] { return self.report(); };
+  behind.metrics = [&self] { return self.measure(); };
+  if (self.member) {
+    behind.others = self.member->others();
+    behind.member = self.member.get();
+  }
+  self.behind = std::make_unique<local_backend>(std::move(behind));
   self.front = std::make_unique<gateway>(*self.behind, self.gateway_settings());
+  if (auto started = self.start_log(); !started)
+    return started;
   if (auto listening = self.listen(); !listening)
     return listening;
   self.ticks = std::make_unique<ticker>(std::chrono::milliseconds{200}, [&self] { self.tick(); });
@@ -447,10 +562,12 @@ void node::stop(std::chrono::milliseconds limit) {
     self.ticks.reset();
     self.server->stop();
   }
+  if (self.member)
+    self.member->stop(limit);
+  if (self.own_log)
+    self.own_log->stop();
   if (self.slow)
     self.slow->stop();
-  if (self.commits)
-    self.commits->stop();
   for (const auto& shard : self.shards.all())
     caf::anon_send_exit(shard, caf::exit_reason::user_shutdown);
   self.shards.clear();

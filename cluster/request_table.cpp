@@ -2,11 +2,11 @@
 
 namespace holdfast {
 
-request_ref request_table::add(answer_function tell, bool until_end) {
+request_ref request_table::add(answer_function tell, bool until_end, group_id group) {
   const std::uint64_t id = next_.fetch_add(1, std::memory_order_relaxed);
   auto& bucket = parts_[id % part_count];
   const std::lock_guard lock{bucket.mutex};
-  bucket.requests.emplace(id, waiting{std::move(tell), until_end});
+  bucket.requests.emplace(id, waiting{std::move(tell), until_end, group});
   return {node_, id};
 }
 
@@ -26,6 +26,23 @@ void request_table::tell(const request_ref& to, answer what) {
     }
   }
   tell(std::move(what));
+}
+
+void request_table::lose(group_id group) {
+  std::vector<answer_function> told;
+  for (auto& bucket : parts_) {
+    const std::lock_guard lock{bucket.mutex};
+    for (auto at = bucket.requests.begin(); at != bucket.requests.end();) {
+      if (at->second.group != group) {
+        ++at;
+        continue;
+      }
+      told.push_back(std::move(at->second.tell));
+      at = bucket.requests.erase(at);
+    }
+  }
+  for (const auto& tell : told)
+    tell(error{errc::unknown_outcome, {}});
 }
 
 std::size_t request_table::size() const {

@@ -15,15 +15,20 @@ class request_table {
 public:
   explicit request_table(std::uint32_t node) : node_(node) {}
 
-  request_ref add(answer_function tell, bool until_end);
+  /// `group`: where the answer will come from.
+  request_ref add(answer_function tell, bool until_end, group_id group);
   /// Answers on the calling thread. Unknown numbers are ignored: their client was answered.
   void tell(const request_ref& to, answer what);
+  /// The group is not led here any more: its clients learn, on this thread, that their outcome is
+  /// unknown.
+  void lose(group_id group);
   std::size_t size() const;
 
 private:
   struct waiting {
     answer_function tell;
     bool until_end = false;
+    group_id group = 0;
   };
   struct part {
     mutable std::mutex mutex;

@@ -365,6 +365,14 @@ partition_state& fact_machine::load_partition(const reader& view, group_id group
   return partitions_.emplace(group, std::move(state)).first->second;
 }
 
+/// Rare, so all groups are read anew.
+void fact_machine::replaced(group_id) {
+  recent_.clear();
+  agents_.clear();
+  partitions_.clear();
+  audit_heads_.clear();
+}
+
 void fact_machine::forget(const agent_name& name) {
   const auto found = agents_.find(name);
   if (found == agents_.end())

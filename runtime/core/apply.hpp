@@ -21,6 +21,7 @@ public:
 
   void apply(const reader& view, group_id group, std::uint64_t index,
              std::span<const std::shared_ptr<const turn_record>> records, write_set& out) override;
+  void replaced(group_id group) override;
 
   /// Reads of the store made so far. Thread-safe.
   std::uint64_t reads() const noexcept { return reads_.load(std::memory_order_relaxed); }

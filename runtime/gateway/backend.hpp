@@ -16,6 +16,8 @@
 #include "runtime/core/agent_core.hpp"
 #include "runtime/core/answer.hpp"
 #include "runtime/core/catalog.hpp"
+#include "runtime/gateway/cluster_view.hpp"
+#include "runtime/net/responder.hpp"
 
 namespace holdfast {
 
@@ -40,6 +42,9 @@ struct node_status {
   std::string node;
   std::string version;
   std::uint64_t started_at_us = 0;
+  std::string cluster = {};  ///< its name
+  std::string address =
+    {};  ///< `host:port`: of its link; of a node that is alone, where it listens
 };
 
 /// One counter or gauge for /metrics. Names and help stand in `runtime/host/metrics.hpp`.
@@ -73,6 +78,35 @@ public:
   virtual void audit(audit_recorded what, answer_function tell) = 0;
   /// Tells when the run ends (at once when it is over).
   virtual void wait_for(agent_name of, run_id run, answer_function tell) = 0;
+
+  // ---- other nodes
+  /// Whether other nodes lead groups too; then the next two are asked.
+  virtual bool has_peers() const { return false; }
+  /// This node takes the commands of that group, and its reads are the newest.
+  virtual bool owns(group_id) const { return true; }
+  /// Has the node that owns the group answer a request that was authorised here. `who` asks.
+  virtual void forward(group_id group, net::http_request request,
+                       std::shared_ptr<const principal> who, net::responder to) {
+    (void)group, (void)request, (void)who, (void)to;
+  }
+
+  /// Nothing: this node is alone.
+  virtual std::optional<cluster_view> cluster() const { return std::nullopt; }
+  /// That name is another node of the cluster's.
+  virtual bool is_peer(std::string_view node) const { return (void)node, false; }
+  /// Has that peer answer a request that was authorised here. `who` asks.
+  virtual void forward_to(std::string_view peer, net::http_request request,
+                          std::shared_ptr<const principal> who, net::responder to) {
+    (void)peer, (void)request, (void)who, (void)to;
+  }
+  /// Gives leadership away and takes none, or takes part again; until the process ends. Errors:
+  /// `conflict`, when there is nobody else.
+  virtual holdfast::status set_cordoned(bool cordoned) {
+    return (void)cordoned,
+           error{errc::conflict, "this node is alone: no other could lead in its place"};
+  }
+  /// Gives peers the leadership that is theirs, as it does once in a second.
+  virtual void spread_leaders() {}
 
   // ---- reads; any thread
   virtual std::shared_ptr<const catalog> definitions() const = 0;

@@ -1,6 +1,7 @@
 #include "runtime/gateway/call.hpp"
 
 #include "runtime/net/url.hpp"
+#include "schemas/units.hpp"
 
 namespace holdfast {
 
@@ -128,6 +129,21 @@ std::optional<std::string> call::parameter(std::size_t at) const {
 
 result<query_reader> call::query() const {
   return query_reader::parse(net::split_target(request.target()).query);
+}
+
+result<std::int64_t> call::wait_ms() const {
+  const auto asked = query();
+  if (!asked)
+    return asked.error();
+  const auto text = asked->get("wait");
+  if (!text)
+    return std::int64_t{0};
+  const auto wait_ms = parse_duration_ms(*text);
+  if (!wait_ms)
+    return error{errc::malformed, "`wait` is a duration such as 30s: " + wait_ms.error().context};
+  if (*wait_ms > at().opts.wait_ms_max)
+    return error{errc::malformed, "`wait` is at most " + format_duration_ms(at().opts.wait_ms_max)};
+  return *wait_ms;
 }
 
 }  // namespace holdfast

@@ -91,6 +91,8 @@ struct call {
   /// A decoded parameter; nothing when it does not decode to UTF-8.
   std::optional<std::string> parameter(std::size_t at) const;
   result<query_reader> query() const;
+  /// `?wait=`; 0: not asked for. Errors: `malformed`.
+  result<std::int64_t> wait_ms() const;
 };
 
 }  // namespace holdfast

@@ -75,6 +75,12 @@ void write_type_version(json_writer& json, const definition_applied& version, ti
 void write_hook(json_writer& json, const definition_history& history, std::string_view source);
 std::string definitions_document(const definitions_done& done, bool dry_run);
 
+/// A node as a part of its cluster's document.
+void write_node(json_writer& json, const cluster_node_view& node);
+/// `kind: node`, with the partitions that it leads; the caller ends the object.
+void begin_node(json_writer& json, const cluster_node_view& node, const cluster_view& of);
+std::string cluster_document(const cluster_view& view);
+
 /// `{"items":[…],"next":…}` around items that are written one by one.
 class list_writer {
 public:

@@ -7,7 +7,6 @@
 #include "runtime/gateway/cloudevents.hpp"
 #include "runtime/gateway/documents.hpp"
 #include "runtime/gateway/once.hpp"
-#include "schemas/units.hpp"
 
 namespace holdfast {
 
@@ -55,7 +54,11 @@ public:
 
   void tell(const answer& told) {
     if (const auto* why = std::get_if<error>(&told)) {
-      if (claim())
+      if (!claim())
+        return;
+      if (accepted_)  // the event is durable; only who would have told of its end is gone
+        answer_accepted(reply_, *accepted_);
+      else
         reply_.refuse(*why);
     } else if (const auto* accepted = std::get_if<accepted_event>(&told)) {
       std::unique_lock lock{mutex_};
@@ -105,23 +108,6 @@ private:
   std::optional<accepted_event> accepted_;
   std::optional<deadlines::id> deadline_;
 };
-
-/// `?wait=`, in milliseconds; 0: not asked for.
-result<std::int64_t> wait_of(const call& c) {
-  auto query = c.query();
-  if (!query)
-    return query.error();
-  const auto text = query->get("wait");
-  if (!text)
-    return std::int64_t{0};
-  const auto wait_ms = parse_duration_ms(*text);
-  if (!wait_ms)
-    return error{errc::malformed, "`wait` is a duration such as 30s: " + wait_ms.error().context};
-  if (*wait_ms > c.at().opts.wait_ms_max)
-    return error{errc::malformed,
-                 "`wait` is at most " + format_duration_ms(c.at().opts.wait_ms_max)};
-  return *wait_ms;
-}
 
 /// One event of a request to be routed, and what became of it.
 struct routed_one {
@@ -201,7 +187,7 @@ void post_agent_event(call&& c) {
   auto agent = c.agent();
   if (!agent)
     return c.reply.refuse(agent.error());
-  const auto wait_ms = wait_of(c);
+  const auto wait_ms = c.wait_ms();
   if (!wait_ms)
     return c.reply.refuse(wait_ms.error());
   const auto key = idempotency_key_of(c);

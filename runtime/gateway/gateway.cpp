@@ -1,6 +1,7 @@
 #include "runtime/gateway/gateway.hpp"
 
 #include "runtime/gateway/api_table.hpp"
+#include "runtime/gateway/placement.hpp"
 #include "runtime/gateway/stream_hub.hpp"
 #include "runtime/gateway/trace_context.hpp"
 #include "runtime/net/url.hpp"
@@ -116,7 +117,53 @@ gateway::~gateway() {
 }
 
 void gateway::handle(net::http_request&& request, net::responder to) {
-  answering reply{services_, std::move(to), request_id_of(request, *services_),
+  dispatch(std::move(request), {}, std::move(to));
+}
+
+void gateway::handle_forwarded(net::http_request&& request, std::shared_ptr<const principal> who,
+                               net::responder to) {
+  dispatch(std::move(request), {std::move(who), true}, std::move(to));
+}
+
+namespace {
+
+/// Adds one header to whatever is answered. That there is no such thing is not answered: it may be new.
+class marked_exchange final : public net::exchange {
+public:
+  marked_exchange(net::responder to, std::string name, std::string value)
+    : to_(std::move(to)), name_(std::move(name)), value_(std::move(value)) {}
+  void send(net::http_response&& response) override {
+    if (response.status == 404)
+      response =
+        problem(error{errc::no_quorum,
+                      "no node leads this partition right now, and nothing of this is known here; "
+                      "send again in a moment"});
+    response.headers.emplace_back(name_, value_);
+    to_.send(std::move(response));
+  }
+  net::stream_handle start_stream(net::http_response&& head) override {
+    head.headers.emplace_back(name_, value_);
+    return to_.start_stream(std::move(head));
+  }
+  void on_abort(std::function<void()> callback) override { to_.on_abort(std::move(callback)); }
+
+private:
+  const net::responder to_;
+  const std::string name_;
+  const std::string value_;
+};
+
+}  // namespace
+
+void gateway::handle_stale(net::http_request&& request, std::shared_ptr<const principal> who,
+                           std::int64_t stale_ms, net::responder to) {
+  auto marked = std::make_shared<marked_exchange>(std::move(to), "X-Holdfast-Stale-Ms",
+                                                  std::to_string(stale_ms));
+  dispatch(std::move(request), {std::move(who), false}, net::responder{std::move(marked)});
+}
+
+void gateway::dispatch(net::http_request&& request, origin from, net::responder to) {
+  answering reply{services_, to, request_id_of(request, *services_),
                   std::string{valid_traceparent(request.header("traceparent"))}};
   const auto path = net::split_target(request.target()).path;
   auto found = routes_->match(request.method(), path);
@@ -133,8 +180,8 @@ void gateway::handle(net::http_request&& request, net::responder to) {
       break;
   }
   const auto& row = api_calls()[found.number];
-  auto who = local_principal();
-  if (services_->opts.authenticate &&
+  auto who = from.authorised ? from.authorised : local_principal();
+  if (!from.authorised && services_->opts.authenticate &&
       needed(row.access, request.method(), row.method == "*") != permission::none) {
     const auto token = token_of(request);
     auto known = token ? services_->opts.authenticate(*token)
@@ -148,6 +195,19 @@ void gateway::handle(net::http_request&& request, net::responder to) {
   call c{std::move(request), found.parameters, std::move(reply)};
   c.reply.identify(std::move(who), nullptr);
   const auto allowed = check_access(c, row);
+  auto& node = services_->node;
+  if (allowed && from.owner_needed && node.has_peers()) {
+    if (const auto group = group_of(c, row); group && !node.owns(*group)) {
+      if (from.authorised)
+        return c.reply.refuse(error{errc::not_leader, "the partition moved; send again"});
+      return node.forward(*group, std::move(c.request), c.reply.who(), std::move(to));
+    }
+    if (const auto peer = peer_of(c, row)) {
+      if (from.authorised)
+        return c.reply.refuse(error{errc::conflict, "this is not `" + *peer + "`"});
+      return node.forward_to(*peer, std::move(c.request), c.reply.who(), std::move(to));
+    }
+  }
   if (auto ticket = ticket_for(c, row, static_cast<bool>(allowed))) {
     c.reply.identify(c.reply.who(), std::move(ticket));
     c.reply.note_subject(subject_of(c));

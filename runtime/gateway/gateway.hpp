@@ -33,6 +33,14 @@ public:
   gateway& operator=(const gateway&) = delete;
 
   void handle(net::http_request&& request, net::responder to);
+  /// For a request that another node has authorised and sent here: it is answered here, or refused
+  /// with `not_leader`.
+  void handle_forwarded(net::http_request&& request, std::shared_ptr<const principal> who,
+                        net::responder to);
+  /// For a read whose owner is not to be found: answered with what is here, which may be old. It
+  /// says so in the header `X-Holdfast-Stale-Ms`: for how long this node has known no leader.
+  void handle_stale(net::http_request&& request, std::shared_ptr<const principal> who,
+                    std::int64_t stale_ms, net::responder to);
 
   /// To be called a few times a second: `wait` deadlines, keep-alives; closes streams of a node
   /// that drains.
@@ -44,6 +52,13 @@ public:
   static net::http_response refusal(unsigned number, std::string_view reason);
 
 private:
+  /// Where a request comes from: a client, when nobody has authorised it yet.
+  struct origin {
+    std::shared_ptr<const principal> authorised;
+    bool owner_needed = true;
+  };
+  void dispatch(net::http_request&& request, origin from, net::responder to);
+
   std::shared_ptr<services> services_;
   std::unique_ptr<const router> routes_;
 };

@@ -147,8 +147,11 @@ net::http_response problem(const error& why, const std::vector<problem_item>& it
       http_status(code), code,
       "whether the request was taken is not known; send it again with the same Idempotency-Key",
       {});
-  return render(http_status(code), code,
-                why.context.empty() ? title_of(code) : std::string_view{why.context}, items);
+  auto out = render(http_status(code), code,
+                    why.context.empty() ? title_of(code) : std::string_view{why.context}, items);
+  if (why.code == errc::not_leader)
+    out.headers.emplace_back(nothing_taken_header, "moved");
+  return out;
 }
 
 net::http_response server_problem(unsigned number, std::string_view reason) {

@@ -27,6 +27,9 @@ struct refusal {
 /// nearest of the contract's codes, with a detail that gives nothing away.
 errc public_code(errc code) noexcept;
 
+/// Says to another node that nothing of a refused request was taken: it may be sent elsewhere.
+inline constexpr std::string_view nothing_taken_header = "X-Holdfast-Nothing-Taken";
+
 /// `type title status detail code errors`, with `Retry-After` on 429 and 503.
 net::http_response problem(const error& why, const std::vector<problem_item>& items = {});
 inline net::http_response problem(const refusal& why) { return problem(why.why, why.items); }

@@ -64,6 +64,14 @@ void redrive_dead_letter(call&& c);
 void drop_dead_letter(call&& c);
 // audit_requests.cpp
 void list_audit(call&& c);
+// cluster_requests.cpp
+void get_cluster(call&& c);
+void list_nodes(call&& c);
+void get_node(call&& c);
+void cordon_node(call&& c);
+void uncordon_node(call&& c);
+void drain_node(call&& c);
+void rebalance_cluster(call&& c);
 // node_requests.cpp
 void get_health(call&& c);
 void get_readiness(call&& c);

@@ -109,7 +109,7 @@ private:
       log(map_reader{below->value, "/log", problems});
     roles(in);
     if (const auto* below = in.take("cluster"))
-      cluster(map_reader{below->value, "/cluster", problems});
+      cluster(below->value, map_reader{below->value, "/cluster", problems});
     in.finish();
   }
 
@@ -178,27 +178,19 @@ private:
         errc::not_available);
   }
 
-  void cluster(map_reader in) {
-    in.text("name", config_.cluster_name, 63);
-    in.number("partitions", config_.partitions, 1, 4096);
-    constexpr std::string_view alone = "this release runs on one node";
-    in.not_available("advertise", alone);
-    in.not_available("election_timeout", alone);
-    in.not_available("tls", alone);
-    std::uint32_t replication = 1;
-    if (in.number("replication", replication, 1, 9) && replication > 1)
-      in.problem(in.node().find("replication")->value, "/replication",
-                 "`replication`: more than 1 is not available; " + std::string{alone},
-                 errc::not_available);
-    const auto* peers = in.take("peers");
-    const bool only_itself = peers != nullptr && peers->value.is_map() &&
-                             peers->value.entries.size() == 1 &&
-                             peers->value.entries.front().key == config_.node;
-    if (peers != nullptr && !only_itself)
-      in.problem(peers->value, "/peers",
-                 "`peers`: other nodes are not available; " + std::string{alone},
-                 errc::not_available);
-    in.finish();
+  void cluster(const document_node& at, map_reader in) {
+    const auto found = in.problems().size();
+    auto& cluster = config_.cluster;
+    auto& problems = in.problems();
+    read_cluster(std::move(in), base_, cluster);
+    if (problems.size() != found)
+      return;
+    if (auto wrong = check_cluster(cluster, config_.node); !wrong.empty())
+      return map_reader{at, "/cluster", problems}.problem(at, "/cluster", std::move(wrong));
+    if (cluster.peers.size() > 1)
+      cluster.advertise = cluster.peers.at(config_.node);
+    else
+      cluster.advertise.clear();
   }
 
   node_config& config_;

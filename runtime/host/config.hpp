@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "runtime/host/config_auth.hpp"
+#include "runtime/host/config_cluster.hpp"
 #include "runtime/host/config_environment.hpp"
 #include "runtime/host/config_secrets.hpp"
 #include "schemas/effect.hpp"
@@ -72,8 +73,7 @@ struct node_config {
   std::map<std::string, model_config, std::less<>> models;
   std::uint64_t memory_limit_bytes = 0;  ///< 0: from the cgroup or the machine
   retention_config retention;
-  std::uint16_t partitions = partitions_default;  ///< fixed when the data folder is made
-  std::string cluster_name = "holdfast";
+  cluster_config cluster;
   /// `dev` only, when there is no model: what to do about it, for the refusal of an LLM agent.
   std::string no_model_hint;
 };

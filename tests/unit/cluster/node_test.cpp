@@ -45,7 +45,7 @@ std::unique_ptr<node> started(const data_folder& at) {
   options.config.data = at.path / "data";
   options.config.http.port = 0;
   options.config.log_level = "error";
-  options.config.partitions = 4;
+  options.config.cluster.partitions = 4;
   model_config model;
   model.file = at.path / "script.yaml";
   options.config.models.emplace("demo", std::move(model));

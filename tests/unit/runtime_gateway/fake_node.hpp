@@ -2,6 +2,7 @@
 // A node without threads: it notes what the gateway asks for and answers when told to. What is
 // committed goes through the real state machine into a store in memory.
 
+#include <algorithm>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -88,6 +89,17 @@ public:
   std::uint16_t partitions_count = 4;
   time_us clock = test_time;
   node_status now_status{true, false, {}, "n1", "0.1.0", 0};
+  // ---- its cluster: none, as long as there is no view
+  std::optional<cluster_view> cluster_now;
+  std::vector<bool> cordons;  ///< told; a view is changed by the test
+  std::size_t spreads = 0;
+  struct carried {
+    std::string peer;
+    net::http_request request;
+    std::shared_ptr<const principal> who;
+    net::responder to;
+  };
+  std::vector<carried> carries;
   std::size_t listeners() const {
     const std::lock_guard lock{listeners_mutex_};
     return listeners_.size();
@@ -106,10 +118,28 @@ public:
                           answer_function tell) override;
   void audit(audit_recorded what, answer_function tell) override;
   void wait_for(agent_name, run_id, answer_function) override {}
+  std::optional<cluster_view> cluster() const override { return cluster_now; }
+  bool has_peers() const override { return cluster_now.has_value(); }
+  bool is_peer(std::string_view node) const override {
+    return cluster_now && node != now_status.node &&
+           std::any_of(cluster_now->nodes.begin(), cluster_now->nodes.end(),
+                       [&](const auto& one) { return one.id == node; });
+  }
+  void forward_to(std::string_view peer, net::http_request request,
+                  std::shared_ptr<const principal> who, net::responder to) override {
+    carries.push_back({std::string{peer}, std::move(request), std::move(who), std::move(to)});
+  }
+  holdfast::status set_cordoned(bool cordoned) override {
+    if (!cluster_now)
+      return backend::set_cordoned(cordoned);
+    cordons.push_back(cordoned);
+    return ok_status();
+  }
+  void spread_leaders() override { ++spreads; }
   std::shared_ptr<const catalog> definitions() const override { return known; }
   const reader& records() const override { return disk; }
   std::uint16_t partitions() const override { return partitions_count; }
-  node_status status() const override { return now_status; }
+  holdfast::node_status status() const override { return now_status; }
   std::vector<metric_value> metrics() const override {
     return {{"holdfast_log_records_total", {}, 7}};
   }

@@ -83,8 +83,8 @@ log: { level: debug, format: json }
   CHECK(c.memory_limit_bytes == 1ULL << 30U);
   CHECK(c.retention ==
         retention_config{30LL * 86'400'000, 86'400'000, 2 * 86'400'000, 3 * 3'600'000});
-  CHECK(c.partitions == 48);
-  CHECK(c.cluster_name == "prod");
+  CHECK(c.cluster.partitions == 48);
+  CHECK(c.cluster.name == "prod");
   CHECK(c.log_level == "debug");
   CHECK(c.log_format == "json");
 }
@@ -96,7 +96,7 @@ TEST_CASE("config: an empty file is the defaults") {
     CHECK(in.config.http == http_config{});
     CHECK(in.config.data.empty());
     CHECK(in.config.models.empty());
-    CHECK(in.config.partitions == 24);
+    CHECK(in.config.cluster.partitions == 24);
   }
 }
 
@@ -166,19 +166,48 @@ TEST_CASE("config: a secret in place of its name is refused and not repeated") {
   CHECK(all(in).find("hunter2") == std::string::npos);
 }
 
+TEST_CASE("config: a cluster is its peers, this node among them") {
+  const auto in = parsed(
+    "node: n2\ncluster: { name: prod, election_timeout: 300ms, peers: { n1: "
+    "'127.0.0.1:7071', n2: '127.0.0.1:7072', n3: 'localhost:7073' } }");
+  REQUIRE_MESSAGE(in, all(in));
+  const auto& cluster = in.config.cluster;
+  CHECK_FALSE(cluster.is_alone());
+  CHECK(cluster.advertise == "127.0.0.1:7072");
+  CHECK(cluster.peers.size() == 3);
+  CHECK(cluster.replication == 3);
+  CHECK(cluster.election_timeout_ms == 300);
+  const auto alone = parsed("node: n1\ncluster: { peers: { n1: '10.0.0.1:7071' } }");
+  REQUIRE_MESSAGE(alone, all(alone));
+  CHECK(alone.config.cluster.is_alone());
+}
+
+TEST_CASE("config: a cluster that cannot work is refused with what to do") {
+  check_refused("node: n9\ncluster: { peers: { n1: '127.0.0.1:1', n2: '127.0.0.1:2' } }",
+                "this node, `n9`, is not one of them");
+  check_refused("node: n1\ncluster: { peers: { n1: '10.0.0.1:1', n2: '10.0.0.2:1' } }",
+                "`holdfast cluster certs");
+  check_refused("cluster: { peers: { n1: '127.0.0.1:1', n2: '127.0.0.1:1' } }",
+                "have the same address");
+  check_refused("cluster: { peers: { n1: '127.0.0.1', n2: '127.0.0.1:1' } }", "expected HOST:PORT");
+  check_refused("cluster: { peers: { N_1: '127.0.0.1:1' } }", "is no name of a node");
+  check_refused("cluster: { peers: [] }", "expected 1 to 9 nodes");
+  check_refused("cluster: { advertise: '127.0.0.1:1' }", "without `cluster.peers`");
+  check_refused(
+    "node: n1\ncluster: { advertise: '127.0.0.1:3', peers: { n1: '127.0.0.1:1', n2: "
+    "'127.0.0.1:2' } }",
+    "is not what `peers` says");
+  check_refused("cluster: { tls: { ca: missing.pem } }", "cannot be read");
+  check_refused("cluster: { election_timeout: 1ms }", "election_timeout");
+}
+
 TEST_CASE("config: what this release does not have is refused by name") {
   constexpr auto later = errc::not_available;
   check_refused("mcp: { a: { url: b } }", "`mcp` is not available", later);
   check_refused("otlp: { endpoint: x }", "`otlp` is not available", later);
   check_refused("roles: [gateway]", "a node with one role is not available", later);
-  check_refused("cluster: { advertise: 'a:1' }", "`advertise` is not available", later);
-  check_refused("cluster: { election_timeout: 1s }", "`election_timeout` is not available", later);
-  check_refused("cluster: { tls: {} }", "`tls` is not available", later);
-  check_refused("cluster: { replication: 3 }", "`replication`: more than 1", later);
-  check_refused("node: n1\ncluster: { peers: { n1: 'a:1', n2: 'b:1' } }",
-                "`peers`: other nodes are not available", later);
-  check_refused("node: n1\ncluster: { peers: { n2: 'b:1' } }",
-                "`peers`: other nodes are not available", later);
+  check_refused("node: n1\ncluster: { replication: 3, peers: { n1: '127.0.0.1:1' } }",
+                "every node holds every partition", later);
   check_refused("models: { m: { provider: scripted, file: s, limits: { concurrency: 5 } } }",
                 "`limits` is not available", later);
   check_refused("models: { m: { provider: anthropic, model: x } }", "`anthropic` is not available",

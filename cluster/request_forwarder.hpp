@@ -1,0 +1,119 @@
+#pragma once
+// Requests that another node must answer, because it leads their group: carried there and back in one hop. A node that
+// does not lead either says so and takes nothing; it never passes a request on.
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "runtime/gateway/backend.hpp"
+#include "schemas/link.hpp"
+
+namespace holdfast {
+
+/// The partition of an event that is to be routed: where repeats of the same request meet (DESIGN §3 "Across partitions
+/// and nodes").
+group_id home_of(const std::optional<idempotency>& once, const event& e, std::uint16_t partitions);
+
+/// Thread-safe. What it is given is called on any of its callers' threads, without a lock held.
+class request_forwarder : public std::enable_shared_from_this<request_forwarder> {
+public:
+  struct parts {
+    /// False: cannot be reached now; nothing was sent.
+    std::function<bool(consensus::node_id to, const link_frame&)> send;
+    std::function<consensus::node_id(group_id)> leader_of;  ///< 0: not known
+    consensus::node_id self = 0;
+    std::function<std::int64_t()> steady_ms;
+    /// A request that came here to be answered: `gateway::handle_forwarded`.
+    std::function<void(net::http_request&&, std::shared_ptr<const principal>, net::responder)>
+      serve;
+    /// A read from here that found no leader: `gateway::handle_stale`.
+    std::function<void(group_id, net::http_request&&, std::shared_ptr<const principal>,
+                       net::responder)>
+      serve_stale;
+  };
+  /// A request waits so long for a leader, then it is refused with `no_quorum`; a read is answered
+  /// with what is here.
+  static constexpr std::int64_t search_ms_max = 5'000;
+  static constexpr std::int64_t search_to_read_ms_max = 1'500;
+
+  explicit request_forwarder(parts p) : p_(std::move(p)) {}
+
+  /// Once, before anything comes: takes the commands of other nodes that are no requests of the API.
+  void take_commands(backend& node) { node_ = &node; }
+
+  // ---- requests from here
+  void forward(group_id group, net::http_request&& request, std::shared_ptr<const principal> who,
+               net::responder to);
+  /// For that node, whatever it leads. Refused when it cannot be reached in time.
+  void forward_to(consensus::node_id node, net::http_request&& request,
+                  std::shared_ptr<const principal> who, net::responder to);
+  void route(group_id home, event e, std::string verified, std::optional<idempotency> once,
+             event_sender sender, answer_function tell);
+  void control(group_id group, const agent_name& to, const holdfast::control& what,
+               const std::optional<idempotency>& once, const audit_note& audit,
+               answer_function tell);
+  void audit(audit_recorded what, answer_function tell);
+  std::size_t waiting() const;
+
+  // ---- from the link
+  void received(consensus::node_id from, link::http_request&& request);
+  void received(consensus::node_id from, link::http_head&& head);
+  void received(consensus::node_id from, link::http_chunk&& chunk);
+  void received(consensus::node_id from, const link::http_cancel& cancel);
+  /// What it was asked has no outcome: asked again where that is harmless, else refused.
+  void peer_down(consensus::node_id node);
+
+  /// A few times per election: asks again what found no leader.
+  void tick();
+  /// Refuses everything that waits. Nothing is sent from then on.
+  void stop();
+
+private:
+  class answer_exchange;
+  class answer_stream;
+
+  /// One request from here.
+  struct asked {
+    group_id group = 0;
+    consensus::node_id only = 0;  ///< this node and no other, instead of the group's leader
+    link::http_request request;
+    bool repeatable = false;  ///< asking twice is as good as once
+    net::responder to;        ///< of a request of the API,
+    answer_function tell;     ///< or of a command
+    net::stream_handle stream;
+    bool streaming = false;
+    consensus::node_id at = 0;  ///< 0: not sent yet
+    std::int64_t deadline_ms = 0;
+    std::optional<link::http_head> head;
+    std::string body;
+  };
+  using asked_ptr = std::shared_ptr<asked>;
+
+  static asked_ptr carried(net::http_request&& request, const principal& who, net::responder to);
+  void ask(const asked_ptr& what);
+  bool try_send(const asked_ptr& what);
+  void ask_again(std::uint64_t number, const asked_ptr& what);
+  asked_ptr find(std::uint64_t number, consensus::node_id from) const;
+  asked_ptr take(std::uint64_t number);
+  void finish(const asked& what) const;
+  void refuse(const asked& what, const error& why) const;
+  std::int64_t deadline_for(const asked& what) const;
+  void take_command(const link::http_request& request, answer_function tell) const;
+
+  const parts p_;
+  backend* node_ = nullptr;
+  mutable std::mutex mutex_;
+  std::map<std::uint64_t, asked_ptr> asked_;
+  std::map<std::pair<consensus::node_id, std::uint64_t>, std::weak_ptr<answer_stream>> streams_;
+  std::uint64_t next_ = 1;
+  bool stopped_ = false;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,36 @@
+#pragma once
+// What a node knows of its cluster, in plain values; a copy of some moment.
+
+#include <string>
+#include <vector>
+
+#include "schemas/ids.hpp"
+
+namespace holdfast {
+
+struct cluster_node_view {
+  std::string id;
+  std::string address;  ///< of its link
+  std::string state;    ///< up, down, draining (it stops), cordoned
+  std::string version;  ///< empty: not known
+  std::uint32_t leaders = 0;
+  std::uint32_t replicas = 0;
+};
+struct replica_view {
+  std::string node;
+  std::uint64_t applied = 0;  ///< index
+  std::uint64_t lag = 0;      ///< entries behind the newest that is known here
+};
+struct group_view {
+  group_id id = 0;
+  std::string leader;      ///< empty: none is known
+  std::uint64_t term = 0;  ///< 0: its leader has not told it yet
+  std::vector<replica_view> replicas;
+};
+struct cluster_view {
+  std::string name;
+  std::vector<cluster_node_view> nodes;
+  std::vector<group_view> partitions;  ///< group 0, of the cluster itself, first
+};
+
+}  // namespace holdfast

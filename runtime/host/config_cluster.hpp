@@ -1,0 +1,34 @@
+#pragma once
+// `cluster` of a node's configuration.
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "schemas/ids.hpp"
+
+namespace holdfast {
+
+struct cluster_config {
+  std::string name = "holdfast";
+  std::uint16_t partitions = partitions_default;  ///< fixed when the data folder is made
+  std::string advertise;  ///< `host:port` of this node's link; empty: no cluster, the node is alone
+  std::map<std::string, std::string> peers;  ///< node → `host:port`; this node is one of them
+  std::uint32_t replication = 1;
+  std::int64_t election_timeout_ms = 1'000;
+  std::filesystem::path ca;  ///< PEM; empty: every address is loopback and the link is plain
+  std::filesystem::path cert;
+  std::filesystem::path key;
+  bool is_alone() const noexcept { return advertise.empty(); }
+  bool operator==(const cluster_config&) const = default;
+};
+
+class map_reader;
+
+/// A part of config.cpp, which alone calls it.
+void read_cluster(map_reader in, const std::filesystem::path& base, cluster_config& out);
+/// What can only be judged with the node's name. Gives the problem, or nothing.
+std::string check_cluster(const cluster_config& config, const std::string& node);
+
+}  // namespace holdfast
