@@ -98,6 +98,8 @@ command_tree::command_tree()
   add_reconcile_verbs(*this);
   add_auth_verbs(*this);
   add_audit_verbs(*this);
+  add_cluster_verbs(*this);
+  add_member_verbs(*this);
   add_later_verbs(*this);
   add_doctor_verb(*this);
   add_version_verb(*this);

@@ -73,6 +73,8 @@ void add_type_verbs(command_tree& tree);
 void add_reconcile_verbs(command_tree& tree);
 void add_auth_verbs(command_tree& tree);
 void add_audit_verbs(command_tree& tree);
+void add_cluster_verbs(command_tree& tree);
+void add_member_verbs(command_tree& tree);
 void add_apply_verb(command_tree& tree);
 void add_doctor_verb(command_tree& tree);
 void add_node_verbs(command_tree& tree);

@@ -138,6 +138,14 @@ constexpr std::array key_columns{
   column{"TYPES", cell_kind::words, {"/types"}}, column{"EXPIRES", cell_kind::time, {"/expires"}},
   column{"HASH", cell_kind::text, {"/hash"}},
 };
+constexpr std::array node_columns{
+  column{"NODE", cell_kind::text, {"/id"}},
+  column{"STATE", cell_kind::status, {"/state"}},
+  column{"VERSION", cell_kind::text, {"/version"}},
+  column{"LEADERS", cell_kind::number, {"/leaders"}},
+  column{"REPLICAS", cell_kind::number, {"/replicas"}},
+  column{"ADDRESS", cell_kind::text, {"/address"}},
+};
 constexpr std::array acceptance_columns{
   column{"AGENT", cell_kind::text, {"/agent"}},    column{"RUN", cell_kind::text, {"/run_id"}},
   column{"EVENT", cell_kind::text, {"/event_id"}}, column{"PENDING", cell_kind::text, {"/pending"}},
@@ -168,6 +176,8 @@ std::span<const column> columns_of(view what) {
       return audit_columns;
     case view::key:
       return key_columns;
+    case view::node:
+      return node_columns;
     case view::history:
       return history_columns;
     case view::acceptance:
@@ -191,11 +201,12 @@ const json& find(const json& document, const column& where) {
 }
 
 tint tint_of_status(std::string_view status) {
-  if (status == "failed" || status == "quarantined")
+  if (status == "failed" || status == "quarantined" || status == "down")
     return tint::bad;
-  if (status == "waiting" || status == "paused" || status == "queued")
+  if (status == "waiting" || status == "paused" || status == "queued" || status == "cordoned" ||
+      status == "draining")
     return tint::busy;
-  if (status == "running" || status == "completed")
+  if (status == "running" || status == "completed" || status == "up")
     return tint::good;
   return tint::none;
 }

@@ -24,6 +24,7 @@ enum class view : unsigned char {
   history,
   audit,
   key,
+  node,
   acceptance,  ///< the answer to an event that was sent
   any,         ///< whatever it is: its scalar fields
 };

@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <sys/signalfd.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -22,6 +21,7 @@
 #include "tools/holdfast/client.hpp"
 #include "tools/holdfast/definition_folder.hpp"
 #include "tools/holdfast/doctor_verb.hpp"
+#include "tools/holdfast/service_manager.hpp"
 #include "tools/holdfast/version.hpp"
 
 namespace holdfast {
@@ -82,7 +82,7 @@ int refuse(const error& why) {
 
 void stop(node& running) {
   std::fprintf(stderr, "holdfast: stopping\n");
-  ::sd_notify(0, "STOPPING=1");
+  tell_stopping();
   running.stop(drain_limit);
 }
 
@@ -222,7 +222,7 @@ int run_dev(const dev_options& options) {
   watched_folder folder{options.dir, url, token};
   folder.look();
   std::fprintf(stderr, "holdfast: ready; Ctrl-C stops\n");
-  ::sd_notify(0, "READY=1");
+  tell_ready();
   while (signals.wait(500) != process_signals::kind::stop)
     folder.look();
   stop(running);
@@ -247,9 +247,13 @@ int run_serve(const serve_options& options) {
     return refuse(started.error());
   std::fprintf(stderr, "holdfast: listening on %s\n",
                url_of(loaded.config, running.port()).c_str());
-  ::sd_notify(0, "READY=1");
+  tell_ready();
+  const auto beat_ms = static_cast<int>(watchdog_interval().count());
   for (auto came = process_signals::kind::none; came != process_signals::kind::stop;) {
-    came = signals.wait(60'000);
+    came = signals.wait(beat_ms == 0 ? 60'000 : beat_ms);
+    if (beat_ms != 0 &&
+        reacts(loaded.config.http.host, running.port(), std::chrono::milliseconds{beat_ms}))
+      tell_alive();
     if (came != process_signals::kind::reload)
       continue;
     std::fprintf(stderr, "holdfast: reading certificate and keys again\n");

@@ -1,0 +1,146 @@
+#include "tools/holdfast/cluster_status.hpp"
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "tools/holdfast/display_text.hpp"
+
+namespace holdfast::cli {
+
+namespace {
+
+using json = nlohmann::ordered_json;
+
+const json& array_at(const json& object, const char* field) {
+  static const json none = json::array();
+  const auto found = object.find(field);
+  return found != object.end() && found->is_array() ? *found : none;
+}
+
+std::uint64_t number_at(const json& object, const char* field) {
+  const auto found = object.find(field);
+  return found != object.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
+}
+
+/// The replica that is furthest behind.
+struct lag_of_partition {
+  std::uint64_t entries = 0;
+  std::string node;
+};
+lag_of_partition largest_lag(const json& partition) {
+  lag_of_partition out;
+  for (const auto& replica : array_at(partition, "replicas"))
+    if (const auto lag = number_at(replica, "lag"); lag > out.entries)
+      out = {lag, text_at(replica, "node")};
+  return out;
+}
+
+std::string lag_text(const lag_of_partition& lag) {
+  return lag.entries == 0 ? "0" : std::to_string(lag.entries) + " (" + printable(lag.node) + ")";
+}
+
+table_cell leader_cell(const std::string& leader) {
+  return leader.empty() ? table_cell{"none", tint::bad} : table_cell{printable(leader)};
+}
+
+/// `0 3 6`, with runs of four and more as `0-8`.
+std::string numbers_text(const std::vector<std::uint64_t>& numbers) {
+  std::string out;
+  for (std::size_t at = 0; at < numbers.size();) {
+    std::size_t end = at + 1;
+    while (end < numbers.size() && numbers[end] == numbers[end - 1] + 1)
+      ++end;
+    if (end - at < 4)
+      end = at + 1;
+    out += (out.empty() ? "" : " ") + std::to_string(numbers[at]);
+    if (end - at > 1)
+      out += "-" + std::to_string(numbers[end - 1]);
+    at = end;
+  }
+  return out;
+}
+
+table by_leader(const json& cluster) {
+  struct led {
+    std::vector<std::uint64_t> partitions;
+    std::uint64_t term_least = UINT64_MAX;
+    std::uint64_t term_most = 0;
+    lag_of_partition lag;
+  };
+  std::map<std::string, led> leaders;
+  for (const auto& partition : array_at(cluster, "partitions")) {
+    auto& one = leaders[text_at(partition, "leader")];
+    one.partitions.push_back(number_at(partition, "id"));
+    one.term_least = std::min(one.term_least, number_at(partition, "term"));
+    one.term_most = std::max(one.term_most, number_at(partition, "term"));
+    if (auto lag = largest_lag(partition); lag.entries > one.lag.entries)
+      one.lag = std::move(lag);
+  }
+  table out;
+  out.headings = {{"LEADER"}, {"TERM", true}, {"LAG"}, {"PARTITIONS"}};
+  for (const auto& [name, one] : leaders) {
+    auto terms = std::to_string(one.term_least);
+    if (one.term_most != one.term_least)
+      terms += "-" + std::to_string(one.term_most);
+    out.rows.push_back(
+      {leader_cell(name), {terms}, {lag_text(one.lag)}, {numbers_text(one.partitions)}});
+  }
+  return out;
+}
+
+table by_partition(const json& cluster) {
+  table out;
+  out.headings = {{"PARTITION", true}, {"LEADER"}, {"TERM", true}, {"LAG"}, {"APPLIED"}};
+  for (const auto& partition : array_at(cluster, "partitions")) {
+    std::string applied;
+    for (const auto& replica : array_at(partition, "replicas"))
+      applied += (applied.empty() ? "" : ", ") + printable(text_at(replica, "node")) + " " +
+                 std::to_string(number_at(replica, "applied"));
+    out.rows.push_back({{text_at(partition, "id")},
+                        leader_cell(text_at(partition, "leader")),
+                        {text_at(partition, "term")},
+                        {lag_text(largest_lag(partition))},
+                        {applied}});
+  }
+  return out;
+}
+
+}  // namespace
+
+table partitions_table(const json& cluster, const view_options& options) {
+  return options.wide ? by_partition(cluster) : by_leader(cluster);
+}
+
+std::vector<std::string> cluster_findings(const json& cluster) {
+  std::vector<std::uint64_t> without;
+  for (const auto& partition : array_at(cluster, "partitions"))
+    if (text_at(partition, "leader").empty())
+      without.push_back(number_at(partition, "id"));
+  if (without.empty())
+    return {};
+  const auto& nodes = array_at(cluster, "nodes");
+  std::string down;
+  std::size_t down_count = 0;
+  for (const auto& node : nodes)
+    if (text_at(node, "state") == "down") {
+      down += (down.empty() ? "" : ", ") + printable(text_at(node, "id"));
+      ++down_count;
+    }
+  std::vector<std::string> out{
+    (without.size() == 1 ? "partition " : "partitions ") + numbers_text(without) +
+    " without a leader: " + (without.size() == 1 ? "its" : "their") + " agents wait"};
+  if (down_count == 0)
+    out.emplace_back(
+      "an election is under way, or nodes cannot reach each other: look again in a "
+      "few seconds, then at the logs for `peer-down` and `peer-refused`");
+  else if ((nodes.size() - down_count) * 2 > nodes.size())
+    out.push_back("down: " + down +
+                  "; the others are a majority and elect within seconds: look again");
+  else
+    out.push_back("down: " + down + "; a majority of " + std::to_string(nodes.size()) +
+                  " nodes must be up: start them again, with their data folders as they are");
+  return out;
+}
+
+}  // namespace holdfast::cli
