@@ -49,6 +49,21 @@ class Checker(unittest.TestCase):
             ledger.note("write", "ship", "s-1", key="k", performed=performed, status=200 if performed else 429)
         self.assertEqual(self.broken(ledger), set())
 
+    def test_what_a_stopped_process_still_sends_when_it_goes_on_is_forgiven_once_it_has_its_key_and_only_then(self):
+        for key, thawed, broken in (("s-1-look_up", [(0, float("inf"))], set()),
+                                    ("s-1-look_up", [(0, 1)], {"finished tool calls repeated"}),
+                                    ("another", [(0, float("inf"))], {"finished tool calls repeated"})):
+            ledger = self.run_of()
+            ledger.note("read", "look_up", "s-1", key=key, performed=True, status=200)
+            report = checker.Report()
+            checker.check_calls(ledger, report, thawed)
+            self.assertEqual({promise for promise, found in report.broken.items() if found}, broken)
+        twice = self.run_of()
+        twice.note("write", "ship", "s-1", key="s-1-ship", performed=True, status=200)
+        report = checker.Report()
+        checker.check_calls(twice, report, [(0, float("inf"))])
+        self.assertEqual(len(report.broken["effects of class write performed twice"]), 1)
+
     def test_an_idempotent_call_under_another_key_without_one_or_under_that_of_another_is_seen(self):
         changed = self.run_of(stages=("model-2", "charge"))
         changed.note("idempotent", "charge", "s-1", key="another", performed=True, status=200)

@@ -9,7 +9,6 @@ import re
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ import time
 import unittest
 
 from harness import held, rocks, waiting
+from harness.authority import Authority
 from harness.client import Client, agent_path
 from harness.node import BINARY, Node, cli, environment
 from harness.waiting import eventually
@@ -38,35 +38,6 @@ source: open
 preset: none
 """
 ROLES = {"viewer": "viewer", "ops": "operator", "dev": "developer", "boss": "admin"}
-
-
-def run(*command, **more):
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, **more)
-
-
-class Authority:
-    """A CA of the test's own, and what it signs."""
-
-    def __init__(self, folder, name):
-        self.folder = folder
-        self.key, self.pem = os.path.join(folder, name + ".key"), os.path.join(folder, name + ".pem")
-        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", self.key,
-            "-out", self.pem, "-days", "30", "-subj", f"/CN={name}")
-
-    def sign(self, name, days="30"):
-        """(certificate, key) for localhost."""
-        key, request = os.path.join(self.folder, name + ".key"), os.path.join(self.folder, name + ".csr")
-        pem, names = os.path.join(self.folder, name + ".pem"), os.path.join(self.folder, name + ".ext")
-        run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", request,
-            "-subj", "/CN=node")
-        with open(names, "w", encoding="utf-8") as out:
-            out.write("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-        run("openssl", "x509", "-req", "-in", request, "-CA", self.pem, "-CAkey", self.key, "-CAcreateserial", "-days", days,
-            "-extfile", names, "-out", pem)
-        return pem, key
-
-    def context(self):
-        return ssl.create_default_context(cafile=self.pem)
 
 
 class Keys:

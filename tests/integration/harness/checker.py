@@ -8,11 +8,12 @@ from collections import Counter, defaultdict
 
 from . import sse
 from .client import Unreachable, agent_path, quote
-from .shop import COUNTER, EFFECTS, STAGES, kind_of
+from .shop import COUNTER, EFFECTS, LOOPS, STAGES, kind_of
 
 PROMISES = ("acknowledged events lost", "events processed twice", "effects of class write performed twice",
             "idempotent calls repeated under another key", "finished model calls repeated",
-            "finished tool calls repeated", "streams contradicted", "agents silently stuck", "runs gone wrong", "processes ended by themselves")
+            "finished tool calls repeated", "streams contradicted", "agents silently stuck", "runs gone wrong", "processes ended by themselves",
+            "histories with gaps", "nodes that tell different things")
 
 
 class Report:
@@ -44,10 +45,17 @@ class Report:
         return "\n".join(self.lines())
 
 
-def check_calls(ledger, report):
+def check_calls(ledger, report, thawed=()):
     """Effects, by what the sink and the model saw. A call that comes after a later one of the same run was finished
-    and is repeated: the later one was declared by the record that holds the outcome of the first."""
+    and is repeated: the later one was declared by the record that holds the outcome of the first.
+
+    `thawed`: (from, to) of the moments right after a stopped process went on. What it was about to send when it was
+    stopped leaves then, under its key: nothing can call it back."""
     keys = {}
+
+    def was_under_way(one, first_key):
+        return first_key == one.key and any(begin <= one.at <= end for begin, end in thawed)
+
     for order in ledger.orders():
         place = STAGES[kind_of(order)]
         entries = ledger.of(order)
@@ -59,7 +67,9 @@ def check_calls(ledger, report):
                 report.break_promise("runs gone wrong", f"{order}: call {one.number} is at stage {one.stage}, which it has not")
                 continue
             at = place[one.stage]
-            if at < latest:
+            if at < latest and was_under_way(one, key_of.get(one.stage)):
+                report.counts["calls that a stopped node had begun"] += 1
+            elif at < latest:
                 kind = "model" if one.kind == "model" else "tool"
                 report.break_promise(f"finished {kind} calls repeated",
                                      f"{order}: {one.stage} (call {one.number}) after {latest_stage}")
@@ -125,7 +135,9 @@ def check_run(client, ledger, order, run, report):
         report.break_promise("runs gone wrong", f"{order}: {run['run_id']} is {run['status']}: {run['error']}")
         return
     kind = kind_of(order)
-    if kind in "sp":
+    if kind == "e":
+        good = run["output"] == {"order": order}
+    elif kind in "sp":
         good = run["output"] in {one.detail["text"] for one in ledger.of(order) if one.kind == "model"}
     elif kind == "n":
         good = run["output"] == {"order": order, "done": "ship"}
@@ -133,6 +145,10 @@ def check_run(client, ledger, order, run, report):
         good = isinstance(run["output"], dict) and (run["output"].get("result") or {}).get("data") == {"order": order}
     if not good:
         report.break_promise("runs gone wrong", f"{order}: nobody gave it this output: {run['output']!r}")
+    check_effects(client, order, run, EFFECTS[kind], report)
+
+
+def check_effects(client, order, run, wanted, report):
     finished = Counter()
     for fact in client.items(f"/v1/runs/{run['run_id']}/history"):
         if fact["kind"] in ("model_completed", "tool_completed") or (
@@ -142,8 +158,75 @@ def check_run(client, ledger, order, run, report):
     for effect, times in finished.items():
         if times != 1:
             report.break_promise("finished tool calls repeated", f"{order}: effect {effect} has {times} outcomes")
-    if len(finished) != EFFECTS[kind]:
-        report.break_promise("runs gone wrong", f"{order}: {len(finished)} finished effects, not {EFFECTS[kind]}")
+    if len(finished) != wanted:
+        report.break_promise("runs gone wrong", f"{order}: {len(finished)} finished effects, not {wanted}")
+
+
+def check_routed(client, ledger, routed, report):
+    """Every agent that wants an acknowledged event has had it, once, and its run came to its end."""
+    runs_of = {}
+    for order, ack in routed.items():
+        report.counts["routed events acknowledged"] += 1
+        known = client.get(f"/v1/events/{ack['event_id']}")
+        if known.status != 200:
+            report.lost.add(order)
+            report.break_promise("acknowledged events lost", f"{order}: {ack['event_id']}: {known!r}")
+            continue
+        told = {one["agent"]: one.get("run_id") for one in known.json()["routes"] if one["matched"]}
+        if set(told) != set(ack["wanted"]):
+            report.break_promise("acknowledged events lost", f"{order}: routed to {told}, wanted by {ack['wanted']}")
+        for agent in ack["wanted"]:
+            if agent not in runs_of:
+                runs_of[agent] = defaultdict(list)
+                for run in client.items(f"/v1/runs?agent={quote(agent)}"):
+                    for event in run["event_ids"]:
+                        runs_of[agent][event].append(run)
+            runs = runs_of[agent].pop(ack["event_id"], [])
+            report.counts["deliveries of routed events"] += len(runs)
+            if len(runs) != 1:
+                promise = "events processed twice" if runs else "acknowledged events lost"
+                report.break_promise(promise, f"{order}: {agent} has {len(runs)} runs for {ack['event_id']}")
+                continue
+            check_routed_run(client, ledger, order, agent, runs[0], report)
+    for agent, left in runs_of.items():
+        for event, runs in left.items():
+            report.break_promise("events processed twice", f"{agent}: {runs[0]['run_id']} is of {event}, which nobody sent")
+
+
+def check_routed_run(client, ledger, order, agent, run, report):
+    kind = agent.split("/")[0]
+    good = {"echo": lambda out: out["order"] == order, "loop": lambda out: out == {"steps": LOOPS},
+            "fulfilment": lambda out: out in {one.detail["text"] for one in ledger.of(order) if one.kind == "model"}}[kind]
+    if run["status"] != "completed" or not good(run["output"]):
+        report.break_promise("runs gone wrong", f"{order}: {agent}: {run['run_id']} is {run['status']}: {run['error']}, "
+                                                f"{run['output']!r}")
+        return
+    check_effects(client, order, run, {"echo": 0, "loop": LOOPS, "fulfilment": EFFECTS["s"]}[kind], report)
+
+
+def check_histories(clients, agents, report):
+    """Every node tells the same history, which has no gap, and the same runs. `clients`: node → client."""
+    for agent in sorted(agents):
+        told = {}
+        if any(client.get(agent_path(agent)).status == 404 for client in clients.values()):
+            report.break_promise("acknowledged events lost", f"{agent} does not exist")
+            continue
+        for node, client in clients.items():
+            facts = client.items(agent_path(agent, "/history"))
+            seqs = [fact["seq"] for fact in facts]
+            # Some facts of a model's conversation are not told: then the order is all that can be seen.
+            whole = agent.startswith(("echo/", "loop/"))
+            bad = [(before, seq) for before, seq in zip([0, *seqs], seqs) if seq <= before or (whole and seq != before + 1)]
+            if bad:
+                report.break_promise("histories with gaps", f"{agent} on {node}: {bad[0][1]} after {bad[0][0]}")
+            told[node] = (facts, client.items(f"/v1/runs?agent={quote(agent)}"))
+        report.counts["histories compared"] += 1
+        report.counts["facts in them"] += max(len(facts) for facts, _ in told.values())
+        first = next(iter(told))
+        for node, one in told.items():
+            if one != told[first]:
+                what = "history" if one[0] != told[first][0] else "runs"
+                report.break_promise("nodes that tell different things", f"{agent}: the {what} on {first} and on {node}")
 
 
 def check_doctor(client, report):

@@ -9,6 +9,15 @@ class Unreachable(Exception):
     """No complete answer: whether the request was taken is not known."""
 
 
+def connection_to(address, timeout, tls=None):
+    """`address`: (host, port); with a `connect` of its own (harness/network.py) when it is not on this machine's network."""
+    made = (http.client.HTTPConnection(*address, timeout=timeout) if tls is None else
+            http.client.HTTPSConnection(*address, timeout=timeout, context=tls))
+    if hasattr(address, "connect"):
+        made._create_connection = address.connect  # pylint: disable=protected-access
+    return made
+
+
 class Answer:
     def __init__(self, status, headers, body):
         self.status = status
@@ -62,8 +71,7 @@ class Client:
         connection = getattr(self._kept, "connection", None)
         if connection is None or self._kept.address != address:
             self.close()
-            connection = (http.client.HTTPConnection(*address, timeout=self._timeout) if self._tls is None else
-                          http.client.HTTPSConnection(*address, timeout=self._timeout, context=self._tls))
+            connection = connection_to(address, self._timeout, self._tls)
             self._kept.connection, self._kept.address, self._kept.used = connection, address, False
         return connection
 

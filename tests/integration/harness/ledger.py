@@ -1,6 +1,7 @@
 """What was seen from outside the node, in the order in which it happened."""
 import itertools
 import threading
+import time
 from dataclasses import dataclass, field
 
 
@@ -14,6 +15,7 @@ class Entry:
     performed: bool = False
     status: int = 0
     detail: dict = field(default_factory=dict)
+    at: float = field(default_factory=time.monotonic)
 
 
 class Ledger:

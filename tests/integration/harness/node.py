@@ -50,6 +50,7 @@ class Node:
         self.dev = dev
         self.listen = f"127.0.0.1:{port}"
         self.binary = binary
+        self.prefix = []  # of the command
         self.process = None
         self.address = None
         self.starts = 0
@@ -61,6 +62,8 @@ class Node:
         self.client = Client(lambda: self.address)
 
     # ---- life
+    located = staticmethod(lambda host, port: (host, port))  # the address as clients reach it
+
     def start(self, env=None):
         """True when it listens; False when it died before that."""
         if self.dev is None:
@@ -71,7 +74,7 @@ class Node:
         self.starts += 1
         settled, lines = threading.Event(), []
         self._settled, self._log_lines = settled, lines
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        process = subprocess.Popen(self.prefix + command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.PIPE, env=environment({**self.env, **(env or {})}))
         self.process = process
         _running.add(process)
@@ -85,7 +88,7 @@ class Node:
                     lines.append(line)
                     found = re.search(r"listening on https?://([\d.]+):(\d+)", line)
                     if found:
-                        self.address = (found.group(1), int(found.group(2)))
+                        self.address = self.located(found.group(1), int(found.group(2)))
                         settled.set()
             process.stderr.close()
             settled.set()

@@ -3,6 +3,8 @@ import ctypes
 import ctypes.util
 import struct
 
+LOG_STATE = b"\x02"  # of a group in `meta`: {term, index} of what was applied last
+OF_THE_LOG = (LOG_STATE, b"\x04", b"\x05", b"\x06")
 READY, AGENT_RUN, RECONCILE = b"\x01", b"\x02", b"\x03"
 
 

@@ -1,4 +1,5 @@
 """The base of the sink and the model: a threaded HTTP server that knows its connections and can misbehave."""
+import select
 import socket
 import socketserver
 import struct
@@ -86,10 +87,42 @@ class Request:
         self.handler.close_connection = True
 
 
+class _Connection:
+    """What is known of one: whether its thread waits for a request, and how many it has dealt with."""
+
+    def __init__(self, raw):
+        self.raw = raw
+        self.waiting = False
+        self.served = 0
+
+    def is_quiet(self):
+        """Nothing has come that was not dealt with. The thread stops waiting before it reads."""
+        before = self.served
+        if not self.waiting:
+            return False
+        try:
+            ready, _, _ = select.select([self.raw], [], [], 0)
+        except (OSError, ValueError):
+            return False  # it is being closed
+        return not ready and self.waiting and self.served == before
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
+
+    def handle_one_request(self):
+        known = self.server.open.get(self.client_address)
+        if known is None:
+            return super().handle_one_request()
+        known.waiting = True
+        waits = select.poll()
+        waits.register(self.connection, select.POLLIN)
+        waits.poll()
+        known.waiting = False
+        super().handle_one_request()
+        known.served += 1
 
     def log_message(self, *_):
         pass
@@ -127,16 +160,21 @@ class _Tcp(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 1024
 
-    def __init__(self, owner):
+    def __init__(self, owner, port=0, listener=None):
+        """`listener`: a socket that is bound already."""
         self.owner = owner
         self.ending = threading.Event()
         self.lock = threading.Lock()
-        self.open = set()
-        super().__init__(("127.0.0.1", 0), _Handler)
+        self.open = {}  # client → connection
+        super().__init__(("127.0.0.1", port), _Handler, bind_and_activate=listener is None)
+        if listener is not None:
+            self.socket.close()
+            self.socket = listener
+            self.server_activate()
 
     def process_request(self, request, client_address):
         with self.lock:
-            self.open.add(client_address)
+            self.open[client_address] = _Connection(request)
         super().process_request(request, client_address)
 
     def process_request_thread(self, request, client_address):
@@ -144,7 +182,7 @@ class _Tcp(socketserver.ThreadingTCPServer):
             super().process_request_thread(request, client_address)
         finally:
             with self.lock:
-                self.open.discard(client_address)
+                self.open.pop(client_address, None)
 
     def handle_error(self, request, client_address):
         pass
@@ -157,8 +195,14 @@ class Server:
         self._tcp = _Tcp(self)
         self.port = self._tcp.server_address[1]
         self.address = f"127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=self._tcp.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
+        self._everywhere = [(self._tcp, socket.create_connection)]  # and how to get there
+        threading.Thread(target=self._tcp.serve_forever, args=(0.05,), daemon=True).start()
+
+    def listen_in(self, namespace):
+        """Under the same address in another network, too."""
+        tcp = _Tcp(self, self.port, namespace.bound(("127.0.0.1", self.port)))
+        self._everywhere.append((tcp, namespace.connect))
+        threading.Thread(target=tcp.serve_forever, args=(0.05,), daemon=True).start()
 
     def serve(self, request):
         raise NotImplementedError
@@ -176,18 +220,42 @@ class Server:
 
             def only_me():
                 with self._tcp.lock:
-                    return self._tcp.open <= {me}
+                    return self._tcp.open.keys() <= {me}
 
             eventually("the dead node's connections have ended", only_me, seconds, poll=0.002)
+
+    def settle(self, seconds=20.0):
+        """As `quiesce`, while other nodes live on: every request that had been sent when this was called is dealt with."""
+        for tcp, connect in self._everywhere:
+            self._settle(tcp, connect, seconds)
+
+    def _settle(self, tcp, connect, seconds):
+        with connect(("127.0.0.1", self.port), seconds) as mine:
+            mine.sendall(b"GET /-/barrier HTTP/1.1\r\nHost: sink\r\n\r\n")
+            mine.recv(1024)
+            with tcp.lock:
+                left = {client: (one, one.served) for client, one in tcp.open.items() if client != mine.getsockname()}
+
+            def dealt_with():
+                with tcp.lock:
+                    known = set(tcp.open)
+                for client, (one, served) in list(left.items()):
+                    # A caller has one request under way on a connection, never a second.
+                    if client not in known or one.served > served or one.is_quiet():
+                        del left[client]
+                return not left
+
+            eventually(lambda: f"{len(left)} connections come to rest", dealt_with, seconds, poll=0.002)
 
     def connections(self):
         with self._tcp.lock:
             return len(self._tcp.open)
 
     def close(self):
-        self._tcp.ending.set()
-        self._tcp.shutdown()
-        self._tcp.server_close()
+        for tcp, _ in self._everywhere:
+            tcp.ending.set()
+            tcp.shutdown()
+            tcp.server_close()
 
     def __enter__(self):
         return self

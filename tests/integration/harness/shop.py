@@ -1,10 +1,12 @@
-"""The workload of the crash tests: orders of four kinds, told apart by the first letter of their name.
+"""The workload of the crash tests: orders of several kinds, told apart by the first letter of their name.
 
 s, p   a model works on the order with a read, an idempotent and a write tool, one after the other; in a `p` order it asks
        for the first two at once. The model never says the same twice: every answer carries its own number, so that a
        text put together from two attempts shows.
 n      a native agent counts the order in its memory, sleeps, and ships it with a write tool
 q      a native agent asks another one, in another partition, which counts in its memory what it was asked
+e      an agent says what it was told
+r, t   an event that is routed: two agents want an `r`, and a third one, which works as on an `s`, wants a `t`, too
 
 Every order is the business of one run. Its steps, in order, are its stages.
 """
@@ -22,8 +24,11 @@ STAGES = {  # stage → place; equal places may come in any order
     "p": {"model-1": 0, "look_up": 1, "charge": 1, "model-2": 2, "ship": 3, "model-3": 4, "end": 5},
     "n": {"ship": 0, "end": 1},
     "q": {"end": 0},
+    "e": {"end": 0},
 }
-EFFECTS = {"s": 7, "p": 6, "n": 1, "q": 1}  # that a run of the kind comes to
+STAGES["t"] = {stage: place for stage, place in STAGES["s"].items() if stage != "end"}
+LOOPS = 3  # steps of the `loop` agent that wants a routed order
+EFFECTS = {"s": 7, "p": 6, "n": 1, "q": 1, "e": 0}  # that a run of the kind comes to
 COUNTER = "counter/all"
 
 
@@ -33,7 +38,12 @@ def kind_of(order):
 
 def agent_of(order, number):
     """One of the agents that take orders of this kind."""
-    return {"n": "courier", "q": "asker"}.get(kind_of(order), "fulfilment") + f"/a{number}"
+    return {"n": "courier", "q": "asker", "e": "echo"}.get(kind_of(order), "fulfilment") + f"/a{number}"
+
+
+def wanting(order, number):
+    """The agents that get a routed order."""
+    return [f"{name}/r{number}" for name in ("echo", "loop") + (("fulfilment",) if kind_of(order) == "t" else ())]
 
 
 def data_of(order):
@@ -130,13 +140,27 @@ class Clerk(Server):
         entry.performed = True
 
 
-def node_settings(clerk):
+def node_settings(clerk, name="n1"):
     return f"""
-node: n1
+node: {name}
 log: {{ level: info, format: text }}
 models:
   primary: {{ provider: openai, base_url: "http://{clerk.address}/v1", model: clerk, price: {{ input: "1", output: "2" }} }}
 """
+
+
+ROUTED = """on:
+  - event: order.routed
+    key: .data.to
+"""
+
+
+def routed_definition(shop, with_native):
+    """With agents that want what is routed, beside the others."""
+    out = definition(shop, with_native)
+    wants_some = ROUTED + '    where: .data.order | startswith("t")\n'
+    out = out.replace("tools:\n", wants_some + "tools:\n", 1)
+    return out + "".join(f"---\nkind: agent\ntype: {name}\nbehaviour: native\n{ROUTED}" for name in ("echo", "loop"))
 
 
 def definition(shop, with_native):

@@ -4,7 +4,7 @@ import http.client
 import json
 import time
 
-from .client import Unreachable
+from .client import Unreachable, connection_to
 
 Event = collections.namedtuple("Event", "id name data")
 
@@ -15,7 +15,7 @@ class Stream:
     """One connection. Iterating gives events; ends with StopIteration when the server closes in order."""
 
     def __init__(self, address, path, last_event_id=None, timeout=30.0):
-        self.connection = http.client.HTTPConnection(*address, timeout=timeout)
+        self.connection = connection_to(address, timeout)
         headers = {"Accept": "text/event-stream"}
         if last_event_id is not None:
             headers["Last-Event-ID"] = last_event_id

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""What operators do to three real nodes: certificates, status, drain, cordon, rebalance — asked of any node, also while one
+is dead — and what each leaves in the audit log.
+
+usage: cluster_operations_test.py
+"""
+import os
+import shutil
+import socket
+import tempfile
+import unittest
+
+from harness import waiting
+from harness.node import Node, cli
+from harness.waiting import eventually
+
+NAMES = ("n1", "n2", "n3")
+
+
+def free_ports(count):
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+class ClusterOperations(unittest.TestCase):
+    def setUp(self):
+        self.certs = tempfile.mkdtemp(prefix="holdfast-certs-")
+        self.addCleanup(shutil.rmtree, self.certs, ignore_errors=True)
+        made = cli("cluster", "certs", self.certs, "--nodes", ",".join(NAMES))
+        self.assertEqual(made.returncode, 0, made.stderr)
+        peers = ", ".join(f'{name}: "127.0.0.1:{port}"' for name, port in zip(NAMES, free_ports(3)))
+        self.nodes = {}
+        for name in NAMES:
+            file = os.path.join(self.certs, name)
+            self.nodes[name] = Node(
+                f"node: {name}\ncluster:\n  name: ops\n  election_timeout: 500ms\n  peers: {{ {peers} }}\n"
+                f"  tls: {{ ca: {self.certs}/ca.pem, cert: {file}.pem, key: {file}.key }}\n", name=name)
+            self.addCleanup(self.nodes[name].remove)
+        for node in self.nodes.values():
+            node.started()
+        self.settle()
+
+    def view(self, at="n1"):
+        return self.nodes[at].client.get("/v1/cluster").json()
+
+    def leaders(self, at="n1"):
+        return {one["id"]: one["leaders"] for one in self.view(at)["nodes"]}
+
+    def settle(self, at="n1"):
+        eventually("leaders are even", lambda: sorted(self.leaders(at).values()) == [8, 8, 9], 30)
+
+    def test_every_node_shows_the_same_cluster(self):
+        def same():
+            views = [self.view(name) for name in NAMES]
+            return all([(one["leader"], one["term"]) for one in view["partitions"]]
+                       == [(one["leader"], one["term"]) for one in views[0]["partitions"]]
+                       and [one["state"] for one in view["nodes"]] == ["up"] * 3 for view in views)
+
+        eventually("all say the same", same, 10)
+        view = self.view()
+        self.assertEqual(view["name"], "ops")
+        self.assertEqual(len(view["partitions"]), 25)
+        for partition in view["partitions"]:
+            self.assertGreater(partition["term"], 0)
+            self.assertEqual([one["node"] for one in sorted(partition["replicas"], key=lambda one: one["node"])], list(NAMES))
+
+    def test_a_drained_node_leads_nothing_until_it_is_uncordoned(self):
+        done = self.nodes["n1"].cli("node", "drain", "n2", "-o", "json")  # carried from n1 to n2
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for name in NAMES:
+            eventually(f"{name} sees it", lambda: self.leaders(name)["n2"] == 0, 10)
+            state = {one["id"]: one["state"] for one in self.view(name)["nodes"]}
+            self.assertEqual(state["n2"], "cordoned")
+        sent = self.nodes["n2"].client.request("POST", "/v1/agents/echo/a/events?wait=20s", {"data": {"n": 1}})
+        self.assertEqual(sent.status, 200, sent)  # it still takes requests
+        self.assertEqual(sorted(self.leaders().values()), [0, 12, 13])
+        self.assertEqual(self.nodes["n3"].cli("node", "uncordon", "n2").returncode, 0)
+        self.assertEqual(self.nodes["n3"].cli("cluster", "rebalance").returncode, 0)
+        self.settle()
+        audited = [(one["route"], one["subject"], one["outcome"])
+                   for one in self.nodes["n1"].client.get("/v1/audit").json()["items"]]
+        for route, subject in (("/v1/nodes/{id}/drain", "n2"), ("/v1/nodes/{id}/uncordon", "n2"), ("/v1/cluster/rebalance", "")):
+            self.assertEqual(audited.count((route, subject, "done")), 1, audited)
+
+    def test_a_restart_ends_a_cordon(self):
+        self.assertEqual(self.nodes["n3"].cli("node", "cordon", "n3").returncode, 0)
+        eventually("it gives everything away", lambda: self.leaders()["n3"] == 0, 10)
+        self.assertEqual(self.nodes["n3"].stop(), 0)
+        self.nodes["n3"].started()
+        self.settle()
+
+    def test_with_one_node_dead_the_others_even_out_and_a_drain_warns(self):
+        self.nodes["n3"].kill()
+        eventually("two lead everything, evenly", lambda: sorted(self.leaders().values()) == [0, 12, 13], 30)
+        status = self.nodes["n1"].cli("cluster", "status")
+        self.assertEqual(status.returncode, 0, status.stderr)
+        gone = self.nodes["n1"].cli("node", "drain", "n3", "--wait", "1s")
+        self.assertEqual(gone.returncode, 6, gone.stdout)
+        drained = self.nodes["n1"].cli("node", "drain", "n1")
+        self.assertEqual(drained.returncode, 0, drained.stderr)
+        self.assertIn("do not stop it", drained.stderr)
+        # Nobody else is left: a cordoned node leads on rather than nobody.
+        left = self.nodes["n2"].cli("node", "drain", "n2", "--wait", "1s")
+        self.assertEqual(left.returncode, 6, left.stdout)
+        self.assertEqual(self.leaders("n2")["n2"], 25)
+
+    def test_without_a_majority_status_says_so(self):
+        self.nodes["n2"].kill()
+        self.nodes["n3"].kill()
+        eventually("nobody leads", lambda: all(one["leader"] is None for one in self.view()["partitions"]), 30)
+        status = self.nodes["n1"].cli("cluster", "status")
+        self.assertEqual(status.returncode, 1, status.stdout)
+        self.assertIn("n2, n3", status.stderr)
+        self.assertIn("a majority of 3 nodes must be up", status.stderr)
+        self.nodes["n2"].started()
+        eventually("there is a majority", lambda: self.nodes["n1"].cli("cluster", "status").returncode == 0, 30)
+
+
+if __name__ == "__main__":
+    waiting.overall_limit(300)
+    unittest.main(verbosity=2)
