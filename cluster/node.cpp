@@ -238,8 +238,11 @@ status node::impl::open_folder() {
   if (failed)
     return error{errc::io_failure, "cannot make the data folder " + opts.config.data.string() +
                                      ": " + failed.message()};
-  auto opened = open_rocksdb(
-    {opts.config.data.string(), memory_limit(opts.config.memory_limit_bytes), true, false});
+  auto opened =
+    open_rocksdb({opts.config.data.string(), memory_limit(opts.config.memory_limit_bytes), true,
+                  false, [](std::string_view line) {
+                    log::warn("store-warning", {{"says", std::string{line}}});
+                  }});
   if (!opened)
     return opened.error();
   disk = std::move(*opened);

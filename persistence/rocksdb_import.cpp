@@ -65,12 +65,12 @@ private:
 
 class rocksdb_import final : public group_import {
 public:
-  rocksdb_import(rocksdb::DB& db, const rocksdb_handles& families, std::optional<error>& failed,
+  rocksdb_import(rocksdb::DB& db, const rocksdb_handles& families, rocksdb_failure& failure,
                  group_id group, std::string folder)
     : group_import(group),
       db_(db),
       families_(families),
-      failed_(failed),
+      failure_(failure),
       folder_(std::move(folder)) {}
   ~rocksdb_import() override {
     file_.reset();
@@ -116,11 +116,11 @@ private:
   }
 
   status replace(const last_writes& extra) override {
-    if (failed_)
-      return *failed_;
+    if (auto failed = failure_.first())
+      return *failed;
     auto replaced = ingest(extra);
     if (!replaced)
-      failed_ = replaced.error();
+      return failure_.note(replaced.error());
     return replaced;
   }
 
@@ -225,7 +225,7 @@ private:
 
   rocksdb::DB& db_;
   const rocksdb_handles& families_;
-  std::optional<error>& failed_;
+  rocksdb_failure& failure_;
   std::string folder_;
   std::array<std::vector<std::string>, family_count> files_;  // finished, in order of keys
   std::map<std::string, std::string> meta_;
@@ -238,7 +238,7 @@ private:
 
 result<std::unique_ptr<group_import>> begin_rocksdb_import(rocksdb::DB& db,
                                                            const rocksdb_handles& families,
-                                                           std::optional<error>& failed,
+                                                           rocksdb_failure& failure,
                                                            group_id group) {
   static std::atomic<std::uint64_t> attempts{0};
   const auto folder =
@@ -248,7 +248,7 @@ result<std::unique_ptr<group_import>> begin_rocksdb_import(rocksdb::DB& db,
   if (why)
     return import_failed("make the folder " + folder, why.message());
   return std::unique_ptr<group_import>{
-    std::make_unique<rocksdb_import>(db, families, failed, group, folder)};
+    std::make_unique<rocksdb_import>(db, families, failure, group, folder)};
 }
 
 status remove_unfinished_imports(const std::string& path) {

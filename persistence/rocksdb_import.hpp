@@ -8,19 +8,19 @@
 
 #include <array>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "persistence/group_import.hpp"
+#include "persistence/rocksdb_failure.hpp"
 
 namespace holdfast {
 
 using rocksdb_handles = std::array<rocksdb::ColumnFamilyHandle*, family_count>;
 
-/// What it is given must outlive it. `failed` is what the store's writes answer for ever; used within `install`.
+/// What it is given must outlive it. `failure` is the store's; used within `replace`.
 result<std::unique_ptr<group_import>> begin_rocksdb_import(rocksdb::DB& db,
                                                            const rocksdb_handles& families,
-                                                           std::optional<error>& failed,
+                                                           rocksdb_failure& failure,
                                                            group_id group);
 
 /// Before a folder is opened: what a process that ended had staged goes. Errors: `io_failure`.

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 
+#include "persistence/rocksdb_logger.hpp"
+
 namespace holdfast {
 
 namespace {
@@ -54,13 +56,6 @@ rocksdb::CompressionType compression() {
   return lz4 ? rocksdb::kLZ4Compression : rocksdb::kNoCompression;
 }
 
-/// For a folder that must not change: RocksDB would start a new LOG in it.
-class silent_logger final : public rocksdb::Logger {
-public:
-  using rocksdb::Logger::Logv;
-  void Logv(const char*, va_list) override {}
-};
-
 rocksdb::DBOptions database_settings(const rocksdb_options& options, const budget& memory) {
   rocksdb::DBOptions db;
   db.create_if_missing = options.create_if_missing;
@@ -86,10 +81,7 @@ rocksdb::DBOptions database_settings(const rocksdb_options& options, const budge
   db.stats_persist_period_sec = 0;
   db.skip_stats_update_on_db_open = true;
   db.info_log_level = rocksdb::WARN_LEVEL;
-  db.keep_log_file_num = 2;
-  db.max_log_file_size = 1 * mib;
-  if (options.read_only)
-    db.info_log = std::make_shared<silent_logger>();
+  db.info_log = std::make_shared<rocksdb_logger>(options.warn);  // none in the folder
   return db;
 }
 

@@ -9,6 +9,7 @@
 
 #include "persistence/folder_lock.hpp"
 #include "persistence/keys.hpp"
+#include "persistence/rocksdb_failure.hpp"
 #include "persistence/rocksdb_import.hpp"
 #include "persistence/rocksdb_settings.hpp"
 #include "persistence/rocksdb_wal_tail.hpp"
@@ -18,11 +19,6 @@ namespace holdfast {
 namespace {
 
 constexpr std::uint8_t folder_format = 1;  // of the folder as a whole: families, keys
-
-error to_error(const rocksdb::Status& status, const std::string& doing) {
-  return {status.IsCorruption() ? errc::corrupt : errc::io_failure,
-          doing + ": " + status.ToString()};
-}
 
 rocksdb::Slice slice(std::string_view bytes) noexcept { return {bytes.data(), bytes.size()}; }
 std::string_view view(const rocksdb::Slice& bytes) noexcept { return {bytes.data(), bytes.size()}; }
@@ -114,13 +110,15 @@ private:
 
 class rocksdb_store final : public store {
 public:
-  rocksdb_store(folder_lock lock, std::unique_ptr<rocksdb::DB> db, const handles& families)
+  rocksdb_store(folder_lock lock, std::shared_ptr<rocksdb_failure> failure,
+                std::unique_ptr<rocksdb::DB> db, const handles& families)
     : lock_(std::move(lock)),
+      failure_(std::move(failure)),
       db_(std::move(db)),
       families_(families),
       now_(*db_, families_, nullptr) {}
   ~rocksdb_store() override {
-    if (!failed_)
+    if (!failure_->first())
       flush(true);
     for (auto* family : families_)
       db_->DestroyColumnFamilyHandle(family);
@@ -139,8 +137,8 @@ public:
   }
 
   status write(const write_set& writes, bool durable) override {
-    if (failed_)
-      return *failed_;
+    if (auto failed = failure_->first())
+      return *failed;
     rocksdb::SetPerfLevel(rocksdb::PerfLevel::kDisable);
     auto written = add(writes);
     if (written.ok()) {
@@ -152,7 +150,7 @@ public:
     if (batch_.Data().capacity() > batch_bytes_kept)
       batch_ = rocksdb::WriteBatch{};
     if (!written.ok())
-      return *(failed_ = to_error(written, "write"));
+      return failure_->note(to_error(written, "write"));
     return ok_status();
   }
 
@@ -163,7 +161,7 @@ public:
   void settle() override { flush(false); }
 
   result<std::unique_ptr<group_import>> import_group(group_id group) override {
-    return begin_rocksdb_import(*db_, families_, failed_, group);
+    return begin_rocksdb_import(*db_, families_, *failure_, group);
   }
 
   /// Whether nothing was ever written here.
@@ -203,11 +201,11 @@ private:
   }
 
   folder_lock lock_;  // let go of last
+  std::shared_ptr<rocksdb_failure> failure_;
   std::unique_ptr<rocksdb::DB> db_;
   handles families_;
   rocksdb_reader now_;
   rocksdb::WriteBatch batch_;  // reused: `write` is called by one thread at a time
-  std::optional<error> failed_;
 };
 
 /// Refuses a folder of a newer format; marks a new one.
@@ -337,6 +335,8 @@ result<std::unique_ptr<store>> open_rocksdb(const rocksdb_options& options) {
   if (!lock)
     return lock.error();
   auto settings = settings_for(options);
+  auto failure = std::make_shared<rocksdb_failure>();
+  settings.db.listeners.push_back(failure);
   opened_db opened;
   if (holds_store(options.path)) {
     if (auto known = check_families(settings, options.path); !known)
@@ -349,8 +349,8 @@ result<std::unique_ptr<store>> open_rocksdb(const rocksdb_options& options) {
   } else if (const auto made = create_db(settings, options.path, opened); !made.ok()) {
     return to_error(made, "make a store in " + options.path);
   }
-  auto out =
-    std::make_unique<rocksdb_store>(std::move(*lock), std::move(opened.db), opened.families);
+  auto out = std::make_unique<rocksdb_store>(std::move(*lock), std::move(failure),
+                                             std::move(opened.db), opened.families);
   if (auto checked = check_format(*out, options); !checked)
     return checked.error();
   return std::unique_ptr<store>{std::move(out)};

@@ -2,8 +2,10 @@
 // The store of a node: one RocksDB in one folder. No RocksDB type is seen here.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "persistence/store.hpp"
 
@@ -15,6 +17,8 @@ struct rocksdb_options {
     1ULL << 30;  ///< of the process; caches and buffers take a quarter of it at most
   bool create_if_missing = true;
   bool read_only = false;  ///< for looking at a stopped folder; the folder is not changed
+  /// A line that RocksDB warns with; from its threads, with its locks held. Null: nobody is told.
+  std::function<void(std::string_view)> warn = {};
 };
 
 /// Opens the one RocksDB of a node. A folder belongs to one process at a time, or to any number of read-only ones. The

@@ -3,14 +3,18 @@
 #include "persistence/rocksdb_store.hpp"
 
 #include <rocksdb/db.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <csignal>
 #include <fstream>
 #include <functional>
 #include <iterator>
 #include <map>
+#include <thread>
 
 #include "persistence/folder_lock.hpp"
 #include "persistence/rocksdb_wal_tail.hpp"
@@ -268,6 +272,63 @@ TEST_CASE_FIXTURE(
   const auto db = open_folder(path);
   for (std::uint64_t number = 1; number <= last; ++number)
     CHECK(read(*db, family::journal, key(number)) == text_of(number, 50'000));
+}
+
+namespace {
+
+/// A folder of its own little file system, for as long as this lives.
+struct small_disk {
+  small_disk(const std::string& at, unsigned kib) : path(at) {
+    fs::create_directory(path);
+    const auto size = "size=" + std::to_string(kib) + "k";
+    is_there = ::mount("holdfast-test", path.c_str(), "tmpfs", 0, size.c_str()) == 0;
+  }
+  ~small_disk() {
+    if (is_there)
+      ::umount2(path.c_str(), MNT_DETACH);
+  }
+  const std::string path;
+  bool is_there = false;
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(
+  rocksdb_store_fixture,
+  "rocksdb_store: on a full disk the first failed write is final, also when there is room again") {
+  for (unsigned kib = 12'000; kib < 13'000; kib += 60) {  // where the last byte falls differs
+    CAPTURE(kib);
+    const small_disk disk{path, kib};
+    if (!disk.is_there) {
+      MESSAGE("skipped: this machine does not let a test mount a small file system");
+      return;
+    }
+    const auto ballast = path + "/ballast";
+    overwrite(ballast, std::string(6U << 20, 'x'));
+    std::atomic<unsigned> warnings{0};
+    const auto opened = open_rocksdb(
+      {path + "/data", 64ULL << 20, true, false, [&](std::string_view) { ++warnings; }});
+    REQUIRE(opened);
+    std::uint64_t number = 0;
+    const auto write_next = [&] {
+      write_set writes;
+      ++number;
+      writes.put(family::journal, key(number), text_of(number, 60'000));
+      return (*opened)->write(writes, true);
+    };
+    status written = ok_status();
+    while (written && number < 1'000)
+      written = write_next();
+    REQUIRE_FALSE(written);
+    CHECK(written.error().context.find("No space left") != std::string::npos);
+    CHECK(warnings > 0);
+    fs::remove(ballast);
+    (*opened)->settle();
+    std::this_thread::sleep_for(std::chrono::milliseconds{20});  // for what would mend it by now
+    const auto again = write_next();
+    REQUIRE_FALSE(again);
+    CHECK(again.error().context == written.error().context);
+  }
 }
 
 // ---- damage to the write-ahead log -----------------------------------------------------------------------------------
