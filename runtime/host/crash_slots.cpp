@@ -37,9 +37,10 @@ result<std::unique_ptr<crash_slots>> crash_slots::open(const std::string& path) 
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (file < 0)
     return error{errc::io_failure, path + ": " + std::strerror(errno)};
-  if (::ftruncate(file, bytes) != 0) {
+  // With its room on the disk: writing into a mapped hole of a full one is SIGBUS.
+  if (const int why = ::posix_fallocate(file, 0, bytes)) {
     ::close(file);
-    return error{errc::io_failure, path + ": " + std::strerror(errno)};
+    return error{errc::io_failure, path + ": " + std::strerror(why)};
   }
   void* mapped = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
   ::close(file);
