@@ -79,6 +79,7 @@ class UnderLoad(unittest.TestCase):
         self.assertEqual(report.total(), 0, f"seed {seed}\n{report}")
         self.assertEqual({code for code, _ in folders.values()}, {0}, folders)
         self.assertGreater(report.counts["replicas compared"], 0)
+        self.assertGreater(report.counts["log entries compared"], 0)
         return report
 
 

@@ -3,7 +3,7 @@
 import sys
 import unittest
 
-from harness import checker, sse
+from harness import checker, raft_log, sse
 from harness.ledger import Ledger
 
 RUN = {"model-1": "model", "look_up": "read", "model-2": "model", "charge": "idempotent", "model-3": "model", "ship": "write",
@@ -70,6 +70,19 @@ class Checker(unittest.TestCase):
         self.assertEqual(self.broken(changed), {"idempotent calls repeated under another key"})
         self.assertEqual(self.broken(self.run_of(charge="")), {"idempotent calls repeated under another key"})
         self.assertEqual(self.broken(self.run_of(charge="same", ship="same")), {"idempotent calls repeated under another key"})
+
+
+class Logs(unittest.TestCase):
+    def broken(self, n1, n2):
+        report = checker.Report()
+        raft_log.compare({"n1": {"0001": n1}, "n2": {"0001": n2}}, report)
+        return report.total(), report.counts["log entries compared"]
+
+    def test_one_index_has_one_entry_of_one_term_and_terms_do_not_go_back(self):
+        self.assertEqual(self.broken({4: (1, b"a"), 5: (2, b"b")}, {5: (2, b"b"), 6: (2, b"c")}), (0, 1))
+        self.assertEqual(self.broken({5: (2, b"b")}, {5: (3, b"b")}), (1, 1))
+        self.assertEqual(self.broken({5: (2, b"b")}, {5: (2, b"c")}), (1, 1))
+        self.assertEqual(self.broken({4: (3, b"a"), 5: (2, b"b")}, {}), (1, 0))
 
 
 class Texts(unittest.TestCase):

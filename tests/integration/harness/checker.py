@@ -13,7 +13,7 @@ from .shop import COUNTER, EFFECTS, LOOPS, STAGES, kind_of
 PROMISES = ("acknowledged events lost", "events processed twice", "effects of class write performed twice",
             "idempotent calls repeated under another key", "finished model calls repeated",
             "finished tool calls repeated", "streams contradicted", "agents silently stuck", "runs gone wrong", "processes ended by themselves",
-            "histories with gaps", "nodes that tell different things")
+            "histories with gaps", "nodes that tell different things", "steps of two terms")
 
 
 class Report:

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 
-from . import checker, rocks
+from . import checker, raft_log, rocks
 from .client import Client, Unreachable
 from .node import BINARY, Node, cli
 from .rig import DONE, Workload
@@ -457,6 +457,7 @@ class ClusterRig(Workload):
                 self.report.counts["replicas compared"] += sum(len(names) for names in digests.values()) if alike > 1 else 0
                 if len(digests) > 1:
                     self.report.break_promise("nodes that tell different things", f"group {group} at index {index}: {digests}")
+        raft_log.compare({one.name: raft_log.entries(one.data) for one in self.cluster}, self.report)
 
     def check(self):
         """After the last start; every node must be up, and nothing be going on."""
