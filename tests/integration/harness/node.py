@@ -93,7 +93,8 @@ class Node:
             process.stderr.close()
             settled.set()
 
-        threading.Thread(target=read, daemon=True).start()
+        self._reader = threading.Thread(target=read, daemon=True)
+        self._reader.start()
         if not settled.wait(self.START_SECONDS):
             raise AssertionError(f"the node neither listened nor ended within {self.START_SECONDS} s\n{self.log()}")
         if self.address is None or process.poll() is not None:
@@ -111,8 +112,9 @@ class Node:
         return self.process is not None and self.process.poll() is None
 
     def reap(self):
-        """Waits for the end of a process that is about to end; its exit status, negative for a signal."""
+        """Waits for the end of a process that is about to end, and for its last words; its exit status, negative for a signal."""
         status = self.process.wait(30)
+        self._reader.join(10)
         _running.discard(self.process)
         self.address = None
         return status
