@@ -77,10 +77,12 @@ void raft_group::persisted(std::uint64_t now_ms, group_sink sink) {
 }
 
 void raft_group::applied(std::uint64_t now_ms, std::uint64_t index, group_sink sink) {
-  if (install_ || index <= applied_)
-    return;  // of the state that a snapshot takes the place of
+  if (index <= applied_)
+    return;  // of a state that a snapshot took the place of
   HOLDFAST_ASSERT(index <= told_, "applied what was not committed");
   applied_ = index;
+  if (install_)
+    return restart_if_failed(now_ms, sink);
   raft_core::updates updates;
   core_->applied(now_ms, index, updates);
   take(now_ms, std::move(updates), sink);

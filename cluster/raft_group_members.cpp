@@ -200,9 +200,9 @@ status raft_group::snapshot_failed(std::uint64_t now_ms, std::uint64_t snapshot_
 }
 
 /// libraft waits for ever for a snapshot that it once asked for. The disk still holds the old log;
-/// the group starts again from that, as after a crash, once all of it is durable.
+/// the group starts again from that, as after a crash, once all of it is durable and what was told is applied.
 void raft_group::restart_if_failed(std::uint64_t now_ms, group_sink sink) {
-  if (!install_ || !install_->failed || synced_batch_ > sink.durable)
+  if (!install_ || !install_->failed || synced_batch_ > sink.durable || applied_ < told_)
     return;
   const auto& log = *install_->what.before;
   stored_group stored;

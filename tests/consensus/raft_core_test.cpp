@@ -328,6 +328,45 @@ TEST_CASE("raft_host: the only voter leads in a new term once that is durable, a
   CHECK(host.snapshot_fetched(3, 1).error().code == errc::conflict);
 }
 
+TEST_CASE(
+  "raft_host: what was told before a snapshot that does not come is applied, and the group goes "
+  "on") {
+  host_options options;
+  options.core.self = 1;
+  raft_host host{options};
+  REQUIRE(host.start(0, 0, stored_in_term(1, {1, 2, 3})));
+  REQUIRE(
+    host.receive(1, 0, 2, append_entries{2, 1, 1, 1, 1, {command(2), command(2), command(2)}}));
+  auto out = host.take();
+  REQUIRE(out.batch);
+  host.persisted(2, out.batch->number);
+  REQUIRE(host.receive(3, 0, 2, append_entries{2, 4, 2, 4, 2, {}}));
+  out = host.take();
+  REQUIRE(out.events.size() == 1);
+  CHECK(std::get<entries_committed>(out.events[0]).entries.size() == 3);
+
+  REQUIRE(host.receive(4, 0, 2, install_snapshot{2, 3, 77, {9, 2, members_of({1, 2, 3}), 1}}));
+  out = host.take();
+  REQUIRE(out.events.size() == 1);
+  CHECK(std::get<install_wanted>(out.events[0]).snapshot_id == 77);
+  host.applied(5, 0, 2);  // a shell may take its time
+  REQUIRE(host.snapshot_failed(6, 0, 77));
+  if (const auto batch = host.take().batch)
+    host.persisted(7, batch->number);
+  host.applied(8, 0, 4);
+  CHECK(host.find(0)->applied_index() == 4);
+
+  REQUIRE(host.receive(9, 0, 2, append_entries{2, 4, 2, 4, 4, {command(2)}}));
+  out = host.take();
+  REQUIRE(out.batch);
+  CHECK(out.batch->writes.back().first == 5);
+  host.persisted(10, out.batch->number);
+  REQUIRE(host.receive(11, 0, 2, append_entries{2, 5, 2, 5, 5, {}}));
+  out = host.take();
+  REQUIRE(out.events.size() == 1);
+  CHECK(std::get<entries_committed>(out.events[0]).first == 5);
+}
+
 TEST_CASE("raft_host: proposals beyond the limit are overloaded") {
   host_options options;
   options.core.self = 1;
