@@ -14,8 +14,10 @@ ELECTION_MS = 300
 class Cluster:
     """Nodes n1, n2, n3, as one server: the load goes to the first, what is sampled is of all."""
 
-    def __init__(self, folder, names=("n1", "n2", "n3")):
+    def __init__(self, folder, names=("n1", "n2", "n3"), script=None):
+        """`script`: of the model `demo`."""
         self.folder = folder
+        self.script = script
         self.links = {name: free_port() for name in names}
         self.ports = {name: free_port() for name in names}
         self.nodes = {}
@@ -25,9 +27,11 @@ class Cluster:
 
     def start(self, name):
         peers = ", ".join(f'{other}: "127.0.0.1:{port}"' for other, port in self.links.items())
-        self.nodes[name] = Node(self.folder / name, f"node: {name}\ncluster: {{ name: bench, election_timeout: "
-                                                    f"{ELECTION_MS}ms, peers: {{ {peers} }} }}\n",
-                                port=self.ports[name])
+        config = f"node: {name}\ncluster: {{ name: bench, election_timeout: {ELECTION_MS}ms, peers: {{ {peers} }} }}\n"
+        if self.script:
+            (self.folder / name / "script.yaml").write_text(self.script)
+            config += "models:\n  demo: { provider: scripted, file: script.yaml }\n"
+        self.nodes[name] = Node(self.folder / name, config, port=self.ports[name])
 
     def __enter__(self):
         for node in self.nodes.values():
@@ -44,7 +48,7 @@ class Cluster:
         return self.ports["n1"]
 
     def sample(self):
-        samples = [node.sample() for node in self.nodes.values()]
+        samples = [node.sample() for node in self.nodes.values() if node.process.poll() is None]
         out = samples[0]
         for other in samples[1:]:
             out.cpu_s += other.cpu_s
@@ -180,10 +184,4 @@ def idle(args):
                   for name, node in three.nodes.items()]
         yield figure("cluster-idle", rss_mb=max(rss_mb(node.pid) for node in three.nodes.values()),
                      note=f"25 groups, heartbeats every {ELECTION_MS // 8} ms: {100 * max(shares):.1f} % of a core for each node")
-
-
-def cluster(args):
-    yield from idle(args)
-    yield from against_one_node(args)
-    yield from failover(args)
 
