@@ -289,8 +289,8 @@ void cluster_member::stop(std::chrono::milliseconds limit) {
 
 void cluster_member::send(consensus::node_id to, std::vector<codec::group_message> messages) {
   const auto* name = name_of(to);
-  if (!name)
-    return;
+  if (!name || !link_->connected(*name))
+    return;  // what a dead node misses is not encoded, heartbeat after heartbeat
   for (std::span<const codec::group_message> left{messages}; !left.empty();) {
     const auto count = codec::count_for_raft_frame(left, raft_frame_bytes_max);
     link_->send(*name, codec::encode_raft_link_frame(left.first(count)));
