@@ -8,14 +8,16 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 
+#include "cluster/forwarded_command.hpp"
 #include "runtime/gateway/backend.hpp"
 #include "schemas/link.hpp"
 
 namespace holdfast {
+
+class forwarded_stream;
 
 /// The partition of an event that is to be routed: where repeats of the same request meet (DESIGN §3 "Across partitions
 /// and nodes").
@@ -76,9 +78,6 @@ public:
   void stop();
 
 private:
-  class answer_exchange;
-  class answer_stream;
-
   /// One request from here.
   struct asked {
     group_id group = 0;
@@ -97,9 +96,9 @@ private:
   using asked_ptr = std::shared_ptr<asked>;
 
   static asked_ptr carried(net::http_request&& request, const principal& who, net::responder to);
+  void command(group_id group, const forwarded::command& of, answer_function tell);
   void ask(const asked_ptr& what);
   bool try_send(const asked_ptr& what);
-  void ask_again(std::uint64_t number, const asked_ptr& what);
   asked_ptr find(std::uint64_t number, consensus::node_id from) const;
   asked_ptr take(std::uint64_t number);
   void finish(const asked& what) const;
@@ -111,7 +110,7 @@ private:
   backend* node_ = nullptr;
   mutable std::mutex mutex_;
   std::map<std::uint64_t, asked_ptr> asked_;
-  std::map<std::pair<consensus::node_id, std::uint64_t>, std::weak_ptr<answer_stream>> streams_;
+  std::map<std::pair<consensus::node_id, std::uint64_t>, std::weak_ptr<forwarded_stream>> streams_;
   std::uint64_t next_ = 1;
   bool stopped_ = false;
 };
