@@ -2,13 +2,14 @@
 """Three nodes that agree, and what happens to them: the promises P1-P5 and P7 as clients over all nodes see them.
 
 usage: cluster_test.py [--rounds N] [--stop-seconds S] [--cuts N] [--partitions N] [--seed N] [--limit S]
-                       [chaos] [power] [majority] [thawed] [definitions] [behind] [strangers] [certificates] [disk] [partition]
+                       [chaos] [power] [majority] [thawed] [clocks] [definitions] [behind] [strangers] [certificates] [disk] [partition]
 
 chaos         under the load of many agents: kill -9 of a node, of the one that leads most, of all at once (--rounds, default
               50); nodes stopped (SIGSTOP) and continued (--stop-seconds: the longest)
 power         the same kills, and what the dead had not synced is gone (preload/unsynced.c), of one node and of all (--cuts)
 majority      two of three are dead: what is refused, what is answered, and that it comes back by itself
 thawed        what a stopped leader says right after it goes on
+clocks        a node whose wall clock is not that of the others (preload/skewed_clock.c)
 definitions   what is applied counts at every node once it is acknowledged
 behind        a node that was away for longer than the log goes back
 strangers     another cluster's name, a name that is nobody's, an emptied data folder: refused, with a reason in the log
@@ -30,11 +31,10 @@ import threading
 import time
 import unittest
 
-from harness import crash, network, power, waiting
+from harness import crash, network, power, preload, waiting
 from harness.authority import Authority
 from harness.client import Client, Unreachable
 from harness.cluster import NAMES, AnyNode, Cluster, ClusterRig
-from harness.node import BINARY, environment
 from harness.waiting import eventually
 
 OPTIONS = argparse.Namespace(rounds=50, stop_seconds=3.0, cuts=8, partitions=10, seed=None, clients=5, agents=12)
@@ -113,11 +113,7 @@ class PowerCuts(UnderLoad):
     def test_every_promise_holds_when_the_power_of_one_node_or_of_all_goes(self):
         folder = tempfile.mkdtemp(prefix="holdfast-preload-")
         self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
-        library, _ = power.build(folder)
-        tried = subprocess.run([BINARY, "version"], env=environment({"LD_PRELOAD": library}), capture_output=True, text=True,
-                               check=False)
-        if "runtime does not come first" in tried.stderr:
-            raise unittest.SkipTest("a sanitizer's runtime does not go together with a preload library")
+        library = preload.library("unsynced.c", folder)
         report = self.go_through("power cuts", self.one_round, OPTIONS.cuts,
                                  power=lambda data: power.Power(library, data, torn=True))
         self.assertGreater(report.counts["power cuts"], OPTIONS.cuts - 1)
@@ -275,6 +271,37 @@ class Thawed(unittest.TestCase):
                 for run in runs:
                     self.assertIn(old.client.get(f"/v1/runs/{run}").status, (200, 503), f"{name}, stopped before {run} was acknowledged")
                 cluster.ready()
+
+
+class Clocks(unittest.TestCase):
+    def test_a_node_whose_clock_is_wrong_says_so_and_leads_nothing_until_it_is_right(self):
+        folder = tempfile.mkdtemp(prefix="holdfast-preload-")
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        library = preload.library("skewed_clock.c", folder)
+        with Cluster(bare) as cluster:
+            cluster.start().ready().apply(ECHO)
+            for name, skew in (("n3", "60000"), ("n1", "-5000")):
+                with self.subTest(name, skew=skew):
+                    self.skewed(cluster, cluster[name], {"LD_PRELOAD": library, "SKEWED_CLOCK_MS": skew})
+
+    def skewed(self, cluster, wrong, env):
+        right = [one for one in cluster if one is not wrong]
+
+        def led():
+            return next(node["leaders"] for node in right[0].client.document("/v1/cluster")["nodes"] if node["id"] == wrong.name)
+
+        wrong.stop()
+        self.assertTrue(wrong.start(env))
+        eventually(lambda: f"it says so\n{wrong.log()}", lambda: wrong.said("clock-off"))
+        eventually(lambda: f"it leads nothing\n{cluster.log()}", lambda: led() == 0)
+        answer = AnyNode(cluster, patience=10).post("/v1/agents/echo/k/events?wait=20s", {"data": 1},
+                                                    headers={"Idempotency-Key": f"{wrong.name} is wrong"})
+        self.assertEqual(answer.status, 200, repr(answer))
+        self.assertFalse(any(one.said("clock-off") for one in right), cluster.log())
+        wrong.stop()
+        wrong.started()
+        eventually(lambda: f"it leads again\n{cluster.log()}", lambda: led() > 0)
+        self.assertIsNone(wrong.said("clock-off"))
 
 
 class Definitions(unittest.TestCase):
@@ -452,6 +479,7 @@ def main():
              "power": PowerCuts("test_every_promise_holds_when_the_power_of_one_node_or_of_all_goes"),
              "majority": Majority("test_without_a_majority_nothing_is_taken_nothing_hangs_and_it_comes_back_by_itself"),
              "thawed": Thawed("test_a_leader_that_was_stopped_does_not_answer_for_those_that_lead_by_now"),
+             "clocks": Clocks("test_a_node_whose_clock_is_wrong_says_so_and_leads_nothing_until_it_is_right"),
              "definitions": Definitions("test_what_is_defined_counts_at_every_node_as_soon_as_it_is_acknowledged"),
              "behind": Behind("test_a_node_that_missed_more_than_the_log_holds_gets_the_whole_state"),
              "strangers": Strangers("test_who_does_not_belong_to_the_cluster_is_refused_with_a_reason_and_never_a_member"),

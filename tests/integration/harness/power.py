@@ -1,22 +1,7 @@
-"""Power cuts: the preload library of tests/integration/preload, built here with cc."""
+"""Power cuts, by the preload library `unsynced.c`."""
 import os
 import struct
-import subprocess
 import tempfile
-
-SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "preload")
-
-
-def build(into):
-    """Gives (library, its check program)."""
-    library, check = os.path.join(into, "unsynced.so"), os.path.join(into, "unsynced_check")
-    flags = ["-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wno-nonnull-compare"]
-    compiler = os.environ.get("CC", "cc")
-    subprocess.run([compiler, *flags, "-shared", "-fPIC", os.path.join(SOURCES, "unsynced.c"), "-o", library, "-ldl",
-                    "-lpthread"], check=True)
-    subprocess.run([compiler, *flags, os.path.join(SOURCES, "unsynced_check.c"), "-o", check], check=True)
-    return library, check
-
 
 class Power:
     """The power of one folder. `env` goes to every process that writes to it, and to nobody else."""
