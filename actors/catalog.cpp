@@ -126,6 +126,9 @@ struct catalog_state {
   request_ref from;
   std::vector<definition_request> waiting;
   std::map<const turn_record*, request_ref> audits;  ///< on their way; any number at once
+  std::shared_ptr<const turn_record> member_in_flight;
+  std::optional<request_ref> member_from;
+  std::vector<member_request> members_waiting;
 
   /// All that earlier terms have committed is applied, but may not be in the view yet.
   void load() {
@@ -173,6 +176,44 @@ struct catalog_state {
     from = request.from;
   }
 
+  void answer_member(const std::optional<request_ref>& to, answer what) const {
+    if (to)
+      services->tell(*to, std::move(what));
+  }
+
+  /// Decided on what is applied: so one at a time.
+  void change_member(member_request request) {
+    if (member_in_flight) {
+      members_waiting.push_back(std::move(request));
+      return;
+    }
+    const auto now = load_membership(*services->records);
+    if (!now)
+      return answer_member(request.from, now.error());
+    auto facts = decide(*now, request.wanted);
+    if (!facts)
+      return answer_member(request.from, facts.error());
+    if (facts->empty())
+      return answer_member(request.from, command_done{{}, {}, false});
+    auto record = std::make_shared<turn_record>();
+    record->at = services->now();
+    record->catalog_index = services->definitions->get()->index;
+    record->facts = std::move(*facts);
+    if (request.audit)
+      record->facts.push_back(*request.audit);
+    if (auto proposed = services->log->propose(catalog_group, term, record); !proposed)
+      return answer_member(request.from, proposed.error());
+    member_in_flight = std::move(record);
+    member_from = request.from;
+  }
+
+  void member_committed() {
+    member_in_flight.reset();
+    answer_member(std::exchange(member_from, {}), command_done{});
+    for (auto& request : std::exchange(members_waiting, {}))
+      change_member(std::move(request));
+  }
+
   /// A new catalogue, when the record has a definition.
   void publish(const turn_record& record, std::uint64_t index) {
     std::shared_ptr<catalog> next;
@@ -196,6 +237,8 @@ struct catalog_state {
         services->tell(audited->second, command_done{});
         audits.erase(audited);
       }
+      if (record == member_in_flight)
+        member_committed();
       if (record != in_flight)
         continue;
       in_flight.reset();
@@ -214,6 +257,9 @@ catalog_actor::behavior_type catalog_behavior(self_pointer<catalog_actor, catalo
   self->state.load();
   return {
     [self](atom::define, definition_request& request) { self->state.apply(std::move(request)); },
+    [self](atom::member, member_request& request) {
+      self->state.change_member(std::move(request));
+    },
     [self](atom::audit, audit_request& request) { self->state.audit(std::move(request)); },
     [self](atom::commit, const committed_group& group) { self->state.committed(group); },
     [self](atom::lost) { self->quit(caf::exit_reason::user_shutdown); },

@@ -3,10 +3,11 @@
 // here is ever serialised.
 
 #include <caf/all.hpp>
-
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "runtime/core/membership.hpp"
 #include "runtime/core/shard_core.hpp"
 
 namespace holdfast {
@@ -71,6 +72,12 @@ struct definition_request {
   request_ref from;
   std::shared_ptr<const audit_recorded> audit;
 };
+/// Answered with `command_done`. Without `from` nobody waits.
+struct member_request {
+  member_change wanted;
+  std::optional<request_ref> from;
+  std::shared_ptr<const audit_recorded> audit;
+};
 struct audit_request {
   audit_recorded what;
   request_ref from;
@@ -91,6 +98,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(holdfast::text_report)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(holdfast::crash_report)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(holdfast::definition_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(holdfast::audit_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(holdfast::member_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(holdfast::agent_work)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(holdfast::decided_turn)
 
@@ -112,6 +120,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(holdfast, caf::first_custom_type_id)
   CAF_ADD_ATOM(holdfast, holdfast::atom, work, "work")
   CAF_ADD_ATOM(holdfast, holdfast::atom, define, "define")
   CAF_ADD_ATOM(holdfast, holdfast::atom, audit, "audit")
+  CAF_ADD_ATOM(holdfast, holdfast::atom, member, "member")
 CAF_END_TYPE_ID_BLOCK(holdfast)
 
 namespace holdfast {
@@ -164,10 +173,12 @@ using agent_actor = caf::typed_actor<
   // Decide these commands on the committed state; the turn goes back to the shard.
   caf::reacts_to<atom::work, agent_work>>;
 
-/// Group 0: definitions, and the audit of calls that came to nothing elsewhere.
+/// Group 0: definitions, the members of the cluster, and the audit of calls that came to nothing elsewhere.
 using catalog_actor = caf::typed_actor<
   // Apply definitions, all or nothing.
   caf::reacts_to<atom::define, definition_request>,
+  // Add or remove a node of the cluster.
+  caf::reacts_to<atom::member, member_request>,
   // Put a call into the audit log.
   caf::reacts_to<atom::audit, audit_request>, caf::reacts_to<atom::commit, committed_group>,
   caf::reacts_to<atom::lost>>;

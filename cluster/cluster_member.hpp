@@ -3,13 +3,16 @@
 // the requests that one of them must answer. The composition root gives it what it needs and takes it apart.
 
 #include <atomic>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "cluster/cluster_identity.hpp"
+#include "cluster/leader_spread.hpp"
+#include "cluster/member_changes.hpp"
+#include "cluster/peers_heard.hpp"
 #include "cluster/replicated_log.hpp"
 #include "cluster/request_forwarder.hpp"
 #include "cluster/worker_thread.hpp"
@@ -18,16 +21,6 @@
 #include "runtime/net/peer_link.hpp"
 
 namespace holdfast {
-
-/// Of a node's name; the same everywhere and for ever. Never 0.
-consensus::node_id node_id_of(std::string_view name);
-
-/// A node that is alone must not write into the folder of a cluster's. Errors: `conflict`, of the reader.
-status check_not_of_cluster(const reader& disk);
-
-/// A node speaks to peers of these levels only: raised when what is stored or sent changes in a way that an older
-/// release cannot read.
-inline constexpr unsigned feature_level = 1;
 
 class cluster_member final : public consensus_peers {
 public:
@@ -50,6 +43,8 @@ public:
                        net::responder)>
       serve_stale;
     std::function<bool()> draining;
+    /// This node is no member any more: it must end. Any thread, once.
+    std::function<void()> removed;
   };
 
   explicit cluster_member(parts p);
@@ -74,7 +69,9 @@ public:
   /// From the log, on its thread.
   void send(consensus::node_id to, std::vector<codec::group_message> messages) override;
 
-  /// This node's definitions are those of that index of group 0. Any thread.
+  /// From the log's thread: definitions have changed, and will be read. What this node says of its definitions waits.
+  void definitions_change() noexcept { ++definitions_pending_; }
+  /// They are read, as of that index of group 0 at least. Any thread, once for each `definitions_change`.
   void definitions_read(std::uint64_t index);
   /// Calls back when every node that is up has the definitions that are committed here, or after
   /// two seconds.
@@ -82,6 +79,12 @@ public:
 
   /// This node leads the group, and a majority has heard it within the lease.
   bool leads(group_id group) const noexcept { return log_->leads(group); }
+  /// Group 0 has other members now. On the log's thread.
+  void read_members();
+  /// What the first leader of group 0 has to record: those that formed the cluster.
+  form_cluster formed_by() const { return {directory_->told()}; }
+  /// Waiting to be a voter of every group.
+  bool is_joining() const;
   /// Every group has a leader that this node knows.
   bool has_leaders() const;
   cluster_view view() const;
@@ -100,25 +103,31 @@ public:
 
 private:
   bool send_frame(consensus::node_id to, const link_frame& frame);
-  status open_identity();
   std::string admit(const net::link_hello& peer);
+  void peer_up(const net::link_hello& peer);
+  void peer_refused(std::string_view node, std::string_view why);
   void received(std::string_view node, net::link_frame&& frame);
+  void take_status(std::string_view node, link::node_status&& said);
   void tick();
   void tell_status();
   void tell_defined();
-  time_us clock_off_us() const;
   void judge_clock();
+  void choose_peers();
+  void change_members();
+  void log_members();
+  bool is_leaving() const;
+  leading_candidates candidates() const;
+  void give(const std::vector<leader_transfer>& what);
   std::size_t lead_elsewhere();
-  std::size_t led_by(const std::string& peer) const;
-  bool can_lead(const std::string& peer, const group_standing& what) const;
-  consensus::configuration members() const;
-  std::vector<link::group_leader> found_leaders(const std::string& node) const;
-  const std::string* name_of(consensus::node_id id) const;
+  void end_removed();
+  cluster_node_view view_of(consensus::node_id id, const known_node& node,
+                            const std::vector<group_standing>& standings,
+                            const peers_heard::table& heard) const;
 
   const parts p_;
-  std::map<consensus::node_id, std::string> names_;
-  consensus::node_id self_ = 0;
-  std::string folder_;
+  const consensus::node_id self_;
+  cluster_identity identity_;
+  std::unique_ptr<member_directory> directory_;
   std::unique_ptr<net::peer_link> link_;
   std::unique_ptr<snapshot_exchange> snapshots_;
   std::unique_ptr<replicated_log> log_;
@@ -127,17 +136,15 @@ private:
   unsigned ticks_done_ = 0;  // the ticker's thread only, as the next
   unsigned clock_off_checks_ = 0;
   bool clock_is_off_ = false;
+  std::map<std::string, std::string> peers_chosen_;
+  std::map<std::string, std::string> memberships_logged_;
   std::atomic<bool> leaving_{false};
   std::atomic<bool> cordoned_{false};
+  std::atomic<bool> removed_{false};
+  peers_heard heard_;
 
   mutable std::mutex mutex_;
   std::map<std::string, std::string, std::less<>> folders_;  // of peers, for ever
-  struct heard {
-    link::node_status status;
-    std::int64_t at_ms = 0;
-    time_us ahead_us = 0;  ///< its wall clock, of ours
-  };
-  std::map<std::string, heard, std::less<>> heard_;
   struct defining {
     std::uint64_t index = 0;
     std::int64_t deadline_ms = 0;
@@ -145,7 +152,8 @@ private:
   };
   std::vector<defining> defining_;
   std::atomic<std::uint64_t> definitions_at_{0};
-  std::map<group_id, std::uint64_t> terms_;  // the newest in which a peer said that it leads
+  std::atomic<std::uint64_t> definitions_pending_{0};
+  std::atomic<std::uint64_t> definitions_late_{0};
 };
 
 }  // namespace holdfast

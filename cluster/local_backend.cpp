@@ -57,6 +57,18 @@ status local_backend::set_cordoned(bool cordoned) {
   return p_.member != nullptr ? p_.member->set_cordoned(cordoned) : backend::set_cordoned(cordoned);
 }
 
+void local_backend::change_member(member_change wanted, audit_note audit, answer_function tell) {
+  if (p_.member == nullptr)
+    return backend::change_member(std::move(wanted), std::move(audit), std::move(tell));
+  const auto owner = catalog_for(tell);
+  if (!owner)
+    return;
+  const auto from = p_.requests->add(std::move(tell), false, catalog_group);
+  caf::anon_send(owner, atom::member_v, member_request{std::move(wanted), from, std::move(audit)});
+  if (p_.catalog() != owner)
+    p_.requests->tell(from, error{errc::unknown_outcome, {}});
+}
+
 void local_backend::spread_leaders() {
   if (p_.member != nullptr)
     p_.member->spread_leaders();

@@ -45,6 +45,7 @@ public:
   void forward_to(std::string_view peer, net::http_request request,
                   std::shared_ptr<const principal> who, net::responder to) override;
   holdfast::status set_cordoned(bool cordoned) override;
+  void change_member(member_change wanted, audit_note audit, answer_function tell) override;
   void spread_leaders() override;
   bool has_peers() const override { return p_.others != nullptr; }
   bool owns(group_id group) const override;

@@ -143,11 +143,8 @@ struct node::impl : commit_listener {
 
   // ---- commit_listener: on the log's thread
   void leading(group_id group, std::uint64_t term) override {
-    if (group == catalog_group) {
-      const std::lock_guard lock{catalogue_mutex};
-      catalogue = spawn_catalog(*actors, services, term);
-      return;
-    }
+    if (group == catalog_group)
+      return lead_catalog(term);
     auto shard = spawn_shard(*actors, services, group, term);
     for (const auto& one : std::exchange(crashed[group], {}))
       caf::anon_send(shard, atom::crash_v, crash_report{one.agent, one.run});
@@ -155,16 +152,20 @@ struct node::impl : commit_listener {
   }
   void committed(group_id group, std::uint64_t, std::uint64_t index,
                  std::vector<std::shared_ptr<const turn_record>> records) override {
-    if (group == catalog_group)
+    if (group == catalog_group) {
+      see_members(records);
       caf::anon_send(catalog_owner(), atom::commit_v, committed_group{index, std::move(records)});
-    else if (auto shard = shards.find(group))
+    } else if (auto shard = shards.find(group)) {
       caf::anon_send(shard, atom::commit_v, committed_group{index, std::move(records)});
+    }
   }
   void followed(group_id group, std::uint64_t index,
                 std::vector<std::shared_ptr<const turn_record>> records) override {
     const auto defines = [](const fact& f) {
       return std::holds_alternative<definition_applied>(f);
     };
+    if (group == catalog_group)
+      see_members(records);
     bool redefined = false;
     for (auto& record : records) {
       redefined = redefined || (group == catalog_group &&
@@ -172,17 +173,13 @@ struct node::impl : commit_listener {
       feed.publish(std::move(record));
     }
     if (redefined)
-      slow->post([this, index] {
-        read_definitions();
-        member->definitions_read(index);
-      });
+      read_definitions_of(index);
   }
   void replaced(group_id group) override {
-    if (group == catalog_group)
-      slow->post([this] {
-        read_definitions();
-        member->definitions_read(member->log_applied(catalog_group));
-      });
+    if (group != catalog_group)
+      return;
+    member->read_members();
+    read_definitions_of(member->log_applied(catalog_group));
   }
   void lost(group_id group, std::uint64_t, errc) override {
     if (group == catalog_group) {
@@ -195,6 +192,29 @@ struct node::impl : commit_listener {
     requests.lose(group);
   }
 
+  void lead_catalog(std::uint64_t term) {
+    const std::lock_guard lock{catalogue_mutex};
+    catalogue = spawn_catalog(*actors, services, term);
+    if (member)
+      caf::anon_send(catalogue, atom::member_v, member_request{member->formed_by(), {}, nullptr});
+  }
+  void see_members(const std::vector<std::shared_ptr<const turn_record>>& records) {
+    const auto changes = [](const fact& f) {
+      return std::holds_alternative<node_added>(f) || std::holds_alternative<node_removed>(f);
+    };
+    if (member && std::any_of(records.begin(), records.end(), [&](const auto& record) {
+          return std::any_of(record->facts.begin(), record->facts.end(), changes);
+        }))
+      member->read_members();
+  }
+
+  void read_definitions_of(std::uint64_t index) {
+    member->definitions_change();
+    slow->post([this, index] {
+      read_definitions();
+      member->definitions_read(index);
+    });
+  }
   void read_definitions() {
     if (auto known = load_catalog(*disk, services->compile_with))
       definitions.set(std::move(*known));
@@ -303,6 +323,10 @@ status node::impl::join_cluster() {
     front->handle_stale(std::move(request), std::move(who), stale_ms, std::move(to));
   };
   p.draining = [this] { return draining.load(); };
+  p.removed = [this] {
+    if (opts.removed)
+      opts.removed();
+  };
   member = std::make_unique<cluster_member>(std::move(p));
   services->send_away = [this](group_id target, group_id source, std::uint64_t sequence,
                                const outbox_message& message) {
@@ -440,7 +464,11 @@ node_status node::impl::report() const {
   out.draining = draining;
   const bool started = member ? member->has_leaders() : shards_started >= services->partitions;
   out.ready = started && !draining;
-  out.why_not = draining ? "draining" : started ? "" : member ? "no quorum" : "starting";
+  out.why_not = draining                         ? "draining"
+                : started                        ? ""
+                : member && member->is_joining() ? "joining, or no quorum"
+                : member                         ? "no quorum"
+                                                 : "starting";
   out.node = opts.config.node;
   out.version = opts.version;
   out.started_at_us = static_cast<std::uint64_t>(started_at);

@@ -21,6 +21,8 @@ public:
     environment env;
     bool development = false;  ///< tools may reach loopback
     std::string version;
+    /// The node was removed from its cluster, and must be stopped. Any thread; must not block.
+    std::function<void()> removed = {};
   };
 
   explicit node(options opts);

@@ -57,6 +57,8 @@ public:
   const raft_core& core() const noexcept { return *core_; }
   std::uint64_t applied_index() const noexcept { return applied_; }
   std::uint64_t leading_term() const noexcept { return leading_term_; }
+  /// A change of members that was asked for here is under way.
+  bool is_changing() const noexcept { return change_.has_value(); }
 
 private:
   struct append_pending {

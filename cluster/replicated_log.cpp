@@ -234,6 +234,7 @@ void replicated_log::take(inbox& taken) {
     }
     publish();
     erase_leftovers();
+    offer_again();
   }
   for (auto& one : taken.messages)
     for (const auto& [group, body] : one.messages)
@@ -390,14 +391,25 @@ bool replicated_log::install(const consensus::log_write& what) {
   return true;
 }
 
-/// Nothing is offered when it cannot be: it is asked for again.
-void replicated_log::offer(const consensus::snapshot_wanted& what) {
+/// False: not now; too many states are offered, or this one is not far enough.
+bool replicated_log::offer(const consensus::snapshot_wanted& what) {
   const auto applied = groups_.at(what.group).applied;
   if (applied < what.index_min)
-    return;
-  const auto id = snapshots_.pin(what.group);
-  if (id && !host_->offer_snapshot(now_ms_, what.group, what.to, what.term, *id, applied))
-    snapshots_.unpin(*id);
+    return false;
+  const auto id = snapshots_.pin(what.group, what.to);
+  if (!id)
+    return false;
+  if (!host_->offer_snapshot(now_ms_, what.group, what.to, what.term, *id, applied))
+    snapshots_.unpin(*id);  // nobody wants it any more, or it will be asked for again
+  return true;
+}
+
+/// The consensus would ask again after many seconds only, for which nobody would catch up.
+void replicated_log::offer_again() {
+  std::erase_if(offers_late_, [this](const auto& what) {
+    const auto* group = host_->find(what.group);
+    return group->leading_term() != what.term || offer(what);
+  });
 }
 
 void replicated_log::fetched(group_id group, std::uint64_t snapshot_id, bool is_here) {
@@ -421,9 +433,13 @@ bool replicated_log::handle(const std::vector<consensus::event>& events) {
       gained(*won);
     else if (const auto* over = std::get_if<consensus::leadership_lost>(&e))
       lost(*over);
-    else if (const auto* wanted = std::get_if<consensus::snapshot_wanted>(&e))
-      offer(*wanted);
-    else if (const auto* behind = std::get_if<consensus::install_wanted>(&e))
+    else if (const auto* wanted = std::get_if<consensus::snapshot_wanted>(&e)) {
+      std::erase_if(offers_late_, [&](const auto& one) {
+        return one.group == wanted->group && one.to == wanted->to;
+      });
+      if (!offer(*wanted))
+        offers_late_.push_back(*wanted);
+    } else if (const auto* behind = std::get_if<consensus::install_wanted>(&e))
       snapshots_.fetch(*behind);
   }
   return write_applied();
@@ -523,12 +539,12 @@ void replicated_log::tell_applied() {
   for (auto& one : std::exchange(applied_, {})) {
     auto& g = groups_.at(one.group);
     g.applied = one.last;
-    published_[one.group].applied.store(one.last, std::memory_order_release);
     records_.fetch_add(one.own.size() + one.followed.size(), std::memory_order_relaxed);
     host_->applied(now_ms_, one.group, one.last);
     release(one.own_count, one.own_bytes);
-    if (!one.followed.empty())
+    if (!one.followed.empty())  // before others see the index: what follows from it is under way
       listener_.followed(one.group, one.last, std::move(one.followed));
+    published_[one.group].applied.store(one.last, std::memory_order_release);
     if (!one.own.empty())
       listener_.committed(one.group, g.led_term, one.last, std::move(one.own));
     if (!g.listening && g.first_own != 0 && one.last >= g.first_own) {
@@ -577,6 +593,7 @@ void replicated_log::publish() {
     s.leader = host_->leader_hint(group);
     s.applied = g.applied;
     s.members = host_->find(group)->core().members();
+    s.changing = host_->find(group)->is_changing();
     now.push_back(std::move(s));
   }
   const std::lock_guard lock{mutex_};

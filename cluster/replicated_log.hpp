@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "cluster/group_standing.hpp"
 #include "cluster/raft_host.hpp"
 #include "cluster/raft_store.hpp"
 #include "cluster/snapshot_exchange.hpp"
@@ -36,15 +37,6 @@ class consensus_peers {
 public:
   virtual ~consensus_peers() = default;
   virtual void send(consensus::node_id to, std::vector<codec::group_message> messages) = 0;
-};
-
-/// What is known here of one group. A copy of some moment.
-struct group_standing {
-  group_id group = 0;
-  std::uint64_t term = 0;         ///< in which this node leads and may propose; 0: it does not
-  consensus::node_id leader = 0;  ///< 0: not known
-  std::uint64_t applied = 0;      ///< index
-  consensus::configuration members;
 };
 
 class replicated_log final : public commit_log {
@@ -141,7 +133,8 @@ private:
   void flush();
   bool write(const consensus::write_batch& batch);
   bool install(const consensus::log_write& what);
-  void offer(const consensus::snapshot_wanted& what);
+  bool offer(const consensus::snapshot_wanted& what);
+  void offer_again();
   bool handle(const std::vector<consensus::event>& events);
   void gained(const consensus::leadership_gained& what);
   void lost(const consensus::leadership_lost& what);
@@ -168,7 +161,8 @@ private:
   std::uint64_t now_ms_ = 0;
   std::uint64_t tick_at_ms_ = 0;
   std::uint64_t durable_ = 0;
-  std::deque<consensus::outgoing> held_;  // until a batch is durable
+  std::vector<consensus::snapshot_wanted> offers_late_;  // could not be made yet
+  std::deque<consensus::outgoing> held_;                 // until a batch is durable
   std::map<consensus::node_id, std::vector<codec::group_message>> outgoing_;
   write_set writes_;  // reused
   struct applied_entries {

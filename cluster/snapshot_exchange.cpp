@@ -10,15 +10,22 @@ namespace holdfast {
 
 // ---- giving ----------------------------------------------------------------------------------------------------------
 
-std::optional<std::uint64_t> snapshot_exchange::pin(group_id group) {
+std::optional<std::uint64_t> snapshot_exchange::pin(group_id group, consensus::node_id to) {
   const std::lock_guard lock{mutex_};
-  if (stopped_ || pinned_.size() >= pinned_max)
+  const auto now = p_.steady_ms();
+  std::erase_if(pinned_, [&](const auto& one) {
+    return one.second.group == group && one.second.to == to &&
+           now - one.second.used_ms > 2 * answer_ms_max;
+  });
+  const auto given = static_cast<std::size_t>(std::count_if(
+    pinned_.begin(), pinned_.end(), [](const auto& one) { return one.second.given; }));
+  if (stopped_ || pinned_.size() - given >= pinned_max || given >= given_max)
     return std::nullopt;
   if (next_ == 0) {  // unlike those of this node's life before: nobody may go on with an old one
     std::random_device chance;
     next_ = (std::uint64_t{chance()} << 32 | chance()) | 1;
   }
-  pinned_.emplace(next_, pinned{group, p_.disk->snapshot(), p_.steady_ms()});
+  pinned_.emplace(next_, pinned{group, to, p_.disk->snapshot(), now, false});
   return next_++;
 }
 
@@ -59,7 +66,15 @@ void snapshot_exchange::received(consensus::node_id from, const link::snapshot_r
       out.missing = true;
     }
     p_.send(from, out);
+    if (out.last)
+      given(request.snapshot_id);
   });
+}
+
+void snapshot_exchange::given(std::uint64_t snapshot_id) {
+  const std::lock_guard lock{mutex_};
+  if (const auto found = pinned_.find(snapshot_id); found != pinned_.end())
+    found->second.given = true;
 }
 
 // ---- taking ----------------------------------------------------------------------------------------------------------

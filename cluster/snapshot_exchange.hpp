@@ -30,6 +30,7 @@ public:
   };
   static constexpr std::size_t pinned_max = 8;   ///< states that are offered at one time
   static constexpr std::size_t fetched_max = 2;  ///< that are fetched at one time; others wait
+  static constexpr std::size_t given_max = 256;  ///< and that were given, until they are let go
   static constexpr std::int64_t unused_ms_max = 30'000;  ///< then a pinned state is let go
   static constexpr std::int64_t answer_ms_max = 2'000;   ///< then a chunk is asked for again
   static constexpr std::int64_t silent_ms_max = 20'000;  ///< then it is given up
@@ -38,8 +39,9 @@ public:
   ~snapshot_exchange() { stop(); }
 
   // ---- on the log's thread
-  /// Pins the state as it is now; nothing: too many are. `unpin` when nobody was told of it.
-  std::optional<std::uint64_t> pin(group_id group);
+  /// Pins the state as it is now, in place of what that node does not fetch any more; nothing: too many are, ask again.
+  /// `unpin` when nobody was told of it.
+  std::optional<std::uint64_t> pin(group_id group, consensus::node_id to);
   void unpin(std::uint64_t snapshot_id);
   void fetch(const consensus::install_wanted& what);
   /// What `ended` said is here, once.
@@ -56,8 +58,11 @@ public:
 private:
   struct pinned {
     group_id group = 0;
+    consensus::node_id to = 0;
     std::shared_ptr<const reader> state;
     std::int64_t used_ms = 0;
+    bool given =
+      false;  ///< its last chunk was sent: kept for a while, should it be asked for again
   };
   struct fetching {
     consensus::install_wanted what;
@@ -71,6 +76,7 @@ private:
   };
   using fetching_ptr = std::shared_ptr<fetching>;
 
+  void given(std::uint64_t snapshot_id);
   void begin_next();
   void ask(const fetching_ptr& what);
   void add(const fetching_ptr& what, const std::string& chunk);

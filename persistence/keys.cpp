@@ -17,6 +17,7 @@ enum class meta_kind : std::uint8_t {
   hard_state = 4,
   snapshot_metadata = 5,
   log_range = 6,
+  member = 7,
 };
 
 // Whether it is state of the group (goes with a snapshot of it, is replaced by one), or of this node's log of it. Every
@@ -25,6 +26,7 @@ constexpr bool is_state(meta_kind kind) {
   switch (kind) {
     case meta_kind::partition_state:
     case meta_kind::audit_head:
+    case meta_kind::member:
       return true;
     case meta_kind::log_state:
     case meta_kind::hard_state:
@@ -233,6 +235,12 @@ range reconciles(group_id group) { return starting_with(start(group, index_kind:
 std::string partition_state(group_id group) { return meta(group, meta_kind::partition_state); }
 
 std::string log_state(group_id group) { return meta(group, meta_kind::log_state); }
+
+std::string member(std::string_view node) {
+  return meta(catalog_group, meta_kind::member).append(node);
+}
+
+range members() { return starting_with(meta(catalog_group, meta_kind::member)); }
 
 std::string audit_head(group_id group) { return meta(group, meta_kind::audit_head); }
 

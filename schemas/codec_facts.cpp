@@ -77,6 +77,8 @@ HOLDFAST_FACT(handler_recovered, HandlerRecovered, trigger);
 HOLDFAST_FACT(event_skipped, EventSkipped, mailbox_no, run);
 HOLDFAST_FACT(output_refused, OutputRefused, run, reason);
 HOLDFAST_FACT(audit_recorded, AuditRecorded, by, method, route, subject, request_id, peer, outcome);
+HOLDFAST_FACT(node_added, NodeAdded, name, address, folder);
+HOLDFAST_FACT(node_removed, NodeRemoved, name, address, folder);
 
 constexpr auto fact_indexes = std::make_index_sequence<std::variant_size_v<fact>>{};
 

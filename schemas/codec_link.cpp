@@ -39,8 +39,9 @@ HOLDFAST_WIRE(link::snapshot_chunk, SnapshotChunk, snapshot_id, group, position,
               last, missing);
 HOLDFAST_WIRE(link::group_leader, GroupLeader, group, node, term);
 HOLDFAST_WIRE(link::group_applied, GroupApplied, group, index);
+HOLDFAST_WIRE(link::known_member, KnownMember, name, address);
 HOLDFAST_WIRE(link::node_status, NodeStatus, node, version, at, leaders, applied, draining,
-              cordoned, definitions);
+              cordoned, definitions, members);
 
 HOLDFAST_PLACE(LinkHead, link, raft_traffic, RaftTraffic);
 HOLDFAST_PLACE(LinkHead, link, outbox_delivery, OutboxDelivery);

@@ -56,14 +56,17 @@ constexpr std::array<std::string_view, std::variant_size_v<fact>> names{"event_r
                                                                         "handler_recovered",
                                                                         "event_skipped",
                                                                         "output_refused",
-                                                                        "audit_recorded"};
+                                                                        "audit_recorded",
+                                                                        "node_added",
+                                                                        "node_removed"};
 
 template <class T>
 constexpr bool concerns_partition =
   std::is_same_v<T, leader_started> || std::is_same_v<T, event_routed> ||
   std::is_same_v<T, idempotency_recorded> || std::is_same_v<T, outbox_acked> ||
   std::is_same_v<T, inbound_accepted> || std::is_same_v<T, dead_letter_dropped> ||
-  std::is_same_v<T, definition_applied> || std::is_same_v<T, audit_recorded>;
+  std::is_same_v<T, definition_applied> || std::is_same_v<T, audit_recorded> ||
+  std::is_same_v<T, node_added> || std::is_same_v<T, node_removed>;
 
 }  // namespace
 

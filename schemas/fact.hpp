@@ -409,17 +409,32 @@ struct definition_applied {
   bool operator==(const definition_applied&) const = default;
 };
 
-using fact =
-  std::variant<event_received, run_started, model_requested, model_completed, tool_requested,
-               tool_completed, effect_started, effect_failed, effect_retry_scheduled,
-               effect_unknown, effect_reconciled, timer_set, timer_fired, timer_cancelled,
-               message_sent, state_changed, budget_reserved, budget_settled, run_completed,
-               run_failed, run_cancelled, paused, resumed, quarantined, killed, dead_lettered,
-               forked, message_appended, text_streamed, text_emitted, handler_failed,
-               awaiting_event, awaited_event_received, cancel_requested, effect_abandoned,
-               agent_deleted, tool_refused, leader_started, event_routed, idempotency_recorded,
-               outbox_acked, inbound_accepted, dead_letter_dropped, definition_applied,
-               handler_recovered, event_skipped, output_refused, audit_recorded>;
+/// A node is a member of the cluster: the leader of every group makes it a voter, until it is removed. Its name is never
+/// given to another data folder.
+struct node_added {
+  std::string name;
+  std::string address;  ///< `host:port` of its link
+  std::string folder;   ///< id of its data folder; empty: not told, the first one that comes counts
+  bool operator==(const node_added&) const = default;
+};
+/// It is none any more, for good: leaders take it out of their groups. The rest is as it was added.
+struct node_removed {
+  std::string name;
+  std::string address;
+  std::string folder;
+  bool operator==(const node_removed&) const = default;
+};
+
+using fact = std::variant<
+  event_received, run_started, model_requested, model_completed, tool_requested, tool_completed,
+  effect_started, effect_failed, effect_retry_scheduled, effect_unknown, effect_reconciled,
+  timer_set, timer_fired, timer_cancelled, message_sent, state_changed, budget_reserved,
+  budget_settled, run_completed, run_failed, run_cancelled, paused, resumed, quarantined, killed,
+  dead_lettered, forked, message_appended, text_streamed, text_emitted, handler_failed,
+  awaiting_event, awaited_event_received, cancel_requested, effect_abandoned, agent_deleted,
+  tool_refused, leader_started, event_routed, idempotency_recorded, outbox_acked, inbound_accepted,
+  dead_letter_dropped, definition_applied, handler_recovered, event_skipped, output_refused,
+  audit_recorded, node_added, node_removed>;
 
 /// True for the facts that concern the partition and not the record's agent.
 bool is_partition_fact(const fact& f) noexcept;

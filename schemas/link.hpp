@@ -117,6 +117,13 @@ struct group_applied {
   bool operator==(const group_applied&) const = default;
 };
 
+/// A member of the cluster, as group 0 has it where this was said.
+struct known_member {
+  std::string name;
+  std::string address;
+  bool operator==(const known_member&) const = default;
+};
+
 /// A hint and for people: nothing is decided by it.
 struct node_status {
   consensus::node_id node = 0;
@@ -127,6 +134,8 @@ struct node_status {
   bool draining = false;
   bool cordoned = false;
   std::uint64_t definitions = 0;  ///< index of group 0 whose definitions it decides under
+  /// All there are: a node that was away learns whom else to speak to before group 0 gets to it.
+  std::vector<known_member> members = {};
   bool operator==(const node_status&) const = default;
 };
 

@@ -185,6 +185,16 @@ struct partition_state {
   bool operator==(const partition_state&) const = default;
 };
 
+/// A node that is a member of the cluster, or was one.
+struct node_record {
+  std::string name;
+  std::string address;  ///< `host:port` of its link
+  std::string folder;   ///< id of its data folder; empty: not told
+  bool removed = false;
+  time_us at = 0;  ///< when it was added, or removed
+  bool operator==(const node_record&) const = default;
+};
+
 std::string_view to_string(agent_status value) noexcept;
 std::string_view to_string(run_status value) noexcept;
 std::string_view to_string(timer_kind value) noexcept;

@@ -24,6 +24,10 @@ family family_of(const fact& f) noexcept {
   return family::journal;
 }
 
+void put_member(const node_record& node, write_set& out) {
+  out.put(family::meta, keys::member(node.name), codec::encode(node));
+}
+
 /// One record's way into the store.
 class record_writer {
 public:
@@ -298,6 +302,10 @@ void fact_machine::apply_to_partition(const reader& view, group_id group, const 
            sent != nullptr && record.agent.empty())
     out.put(family::outbox, keys::outbox(group, sent->target_group, sent->sequence),
             codec::encode(sent->message));
+  else if (const auto* added = std::get_if<node_added>(&f))
+    put_member({added->name, added->address, added->folder, false, record.at}, out);
+  else if (const auto* removed = std::get_if<node_removed>(&f))
+    put_member({removed->name, removed->address, removed->folder, true, record.at}, out);
   else if (const auto* audited = std::get_if<audit_recorded>(&f))
     append_audit(view, group, *audited, record.at, out);
 }

@@ -16,6 +16,7 @@
 #include "runtime/core/agent_core.hpp"
 #include "runtime/core/answer.hpp"
 #include "runtime/core/catalog.hpp"
+#include "runtime/core/membership.hpp"
 #include "runtime/gateway/cluster_view.hpp"
 #include "runtime/net/responder.hpp"
 
@@ -104,6 +105,14 @@ public:
   virtual holdfast::status set_cordoned(bool cordoned) {
     return (void)cordoned,
            error{errc::conflict, "this node is alone: no other could lead in its place"};
+  }
+  /// Adds a node to the cluster, or removes one; for the owner of group 0. Tells when it is durable, and the leaders of
+  /// the groups follow. Errors: `conflict`, `not_found`.
+  virtual void change_member(member_change wanted, audit_note audit, answer_function tell) {
+    (void)wanted, (void)audit;
+    tell(error{errc::conflict,
+               "this node is alone and takes no members; stopped, `holdfast cluster init` makes it "
+               "the first one of a cluster"});
   }
   /// Gives peers the leadership that is theirs, as it does once in a second.
   virtual void spread_leaders() {}

@@ -28,8 +28,8 @@ result<cluster_view> view_alone(backend& node) {
       {static_cast<group_id>(group), now.node, known->term, {{now.node, known->applied, 0}}});
   }
   const auto groups = static_cast<std::uint32_t>(out.partitions.size());
-  out.nodes.push_back(
-    {now.node, now.address, now.draining ? "draining" : "up", now.version, groups, groups});
+  out.nodes.push_back({now.node, now.address, now.draining ? "draining" : "up", now.version, groups,
+                       groups, "member"});
   return out;
 }
 
@@ -84,10 +84,15 @@ bool leads_nothing(const cluster_view& view, std::string_view id) {
 
 /// There are enough for every decision when the node is stopped.
 bool can_do_without(const cluster_view& view, std::string_view id) {
-  const auto there = std::count_if(view.nodes.begin(), view.nodes.end(), [&](const auto& one) {
-    return one.id != id && (one.state == "up" || one.state == "cordoned");
-  });
-  return static_cast<std::size_t>(there) * 2 > view.nodes.size();
+  std::size_t there = 0;
+  std::size_t voting = 0;
+  for (const auto& one : view.nodes) {
+    if (one.replicas == 0)
+      continue;  // it has joined no partition yet
+    ++voting;
+    there += one.id != id && (one.state == "up" || one.state == "cordoned") ? 1U : 0U;
+  }
+  return there * 2 > voting;
 }
 
 enum class told : std::uint8_t { nothing, drain };
@@ -143,10 +148,10 @@ bool is_balanced(const cluster_view& view) {
   std::uint32_t least = UINT32_MAX;
   std::uint32_t most = 0;
   for (const auto& node : view.nodes) {
-    if (node.state == "up") {
+    if (node.state == "up" && node.membership == "member") {
       least = std::min(least, node.leaders);
       most = std::max(most, node.leaders);
-    } else if (node.leaders != 0) {
+    } else if (node.state != "up" && node.leaders != 0) {
       return false;
     }
   }

@@ -14,7 +14,8 @@ struct cluster_node_view {
   std::string state;    ///< up, down, draining (it stops), cordoned
   std::string version;  ///< empty: not known
   std::uint32_t leaders = 0;
-  std::uint32_t replicas = 0;
+  std::uint32_t replicas = 0;         ///< partitions in which it votes
+  std::string membership = "member";  ///< joining (not yet in every partition), member, removing
 };
 struct replica_view {
   std::string node;

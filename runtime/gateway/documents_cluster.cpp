@@ -16,6 +16,7 @@ void write_node_fields(json_writer& json, const cluster_node_view& node) {
     json.field("version", node.version);
   json.field("leaders", node.leaders);
   json.field("replicas", node.replicas);
+  json.field("membership", node.membership);
 }
 
 }  // namespace
@@ -29,6 +30,7 @@ void write_node(json_writer& json, const cluster_node_view& node) {
 void begin_node(json_writer& json, const cluster_node_view& node, const cluster_view& of) {
   json.begin_object().field("kind", "node");
   write_node_fields(json, node);
+  json.field("partitions", static_cast<std::uint64_t>(of.partitions.size()));
   json.key("leading").begin_array();
   for (const auto& partition : of.partitions)
     if (partition.leader == node.id)

@@ -34,6 +34,8 @@ constexpr std::array descriptions{
   metric_description{"holdfast_cluster_peers_up", "gauge", "Nodes that this one is connected to"},
   metric_description{"holdfast_cluster_snapshots_installed_total", "counter",
                      "Times that the whole state of a partition was taken from another node"},
+  metric_description{"holdfast_cluster_definitions_late_total", "counter",
+                     "Definitions that were acknowledged before every node that is up had them"},
   metric_description{"holdfast_cluster_requests_away", "gauge",
                      "Requests from here that another node answers, or that look for it"},
   metric_description{"holdfast_auth_refused_total", "counter",

@@ -29,6 +29,8 @@ constexpr std::array query_parameters{
   described{"agent", "Only of this agent, type/key"},
   described{"run", "Only of this run"},
   described{"from", "From this position on; of a stream: after this cursor"},
+  described{"force", "Also when the nodes that are left and up are no majority",
+            R"({"type":"boolean","default":false})"},
   described{"dry_run", "Only say what would change", R"({"type":"boolean","default":false})"},
 };
 

@@ -20,6 +20,11 @@ bool changes_definitions(const call& c, const api_call& row) {
          (row.path.starts_with("/v1/definitions") || row.path.starts_with("/v1/types/"));
 }
 
+bool changes_members(const call& c, const api_call& row) {
+  return (c.request.method() == "POST" && row.path == "/v1/nodes") ||
+         (c.request.method() == "DELETE" && row.path == "/v1/nodes/{id}");
+}
+
 }  // namespace
 
 std::optional<group_id> group_of(const call& c, const api_call& row) {
@@ -29,7 +34,7 @@ std::optional<group_id> group_of(const call& c, const api_call& row) {
     return agent ? std::optional{group_of(*agent, partitions)} : std::nullopt;
   }
   if (row.path.starts_with("/v1/nodes"))
-    return std::nullopt;
+    return changes_members(c, row) ? std::optional{catalog_group} : std::nullopt;
   if (row.path.find("/{id}") != std::string_view::npos) {
     const auto text = c.parameter(0);
     const auto group = text ? group_of_id(*text) : std::nullopt;

@@ -72,6 +72,9 @@ void cordon_node(call&& c);
 void uncordon_node(call&& c);
 void drain_node(call&& c);
 void rebalance_cluster(call&& c);
+// membership_requests.cpp
+void add_member_node(call&& c);
+void remove_member_node(call&& c);
 // node_requests.cpp
 void get_health(call&& c);
 void get_readiness(call&& c);

@@ -187,10 +187,8 @@ private:
       return;
     if (auto wrong = check_cluster(cluster, config_.node); !wrong.empty())
       return map_reader{at, "/cluster", problems}.problem(at, "/cluster", std::move(wrong));
-    if (cluster.peers.size() > 1)
-      cluster.advertise = cluster.peers.at(config_.node);
-    else
-      cluster.advertise.clear();
+    if (const auto self = cluster.peers.find(config_.node); self != cluster.peers.end())
+      cluster.advertise = self->second;
   }
 
   node_config& config_;

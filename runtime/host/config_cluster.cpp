@@ -7,6 +7,26 @@
 
 namespace holdfast {
 
+bool is_link_address(std::string_view text) {
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0 || colon + 1 == text.size())
+    return false;
+  const auto port = text.substr(colon + 1);
+  constexpr std::string_view of_hosts =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]";
+  if (text.substr(0, colon).find_first_not_of(of_hosts) != std::string_view::npos)
+    return false;
+  return port.size() <= 5 && port.find_first_not_of("0123456789") == std::string_view::npos &&
+         std::stoul(std::string{port}) <= 65'535;
+}
+
+std::string_view host_of_link(std::string_view address) {
+  auto host = address.substr(0, address.rfind(':'));
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
+  return host;
+}
+
 namespace {
 
 constexpr std::size_t peers_max = 9;
@@ -38,20 +58,13 @@ void read_link_tls(map_reader in, const std::filesystem::path& base, cluster_con
   in.finish();
 }
 
-bool is_address(std::string_view text) {
-  const auto colon = text.rfind(':');
-  if (colon == std::string_view::npos || colon == 0 || colon + 1 == text.size())
-    return false;
-  const auto port = text.substr(colon + 1);
-  return port.size() <= 5 && port.find_first_not_of("0123456789") == std::string_view::npos &&
-         std::stoul(std::string{port}) <= 65'535;
-}
-
-std::string_view host_of(std::string_view address) {
-  auto host = address.substr(0, address.rfind(':'));
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
-    host = host.substr(1, host.size() - 2);
-  return host;
+std::string check_link_tls(const cluster_config& config, const std::string& name,
+                           const std::string& address, const std::string& node) {
+  if (!config.ca.empty() || address.empty() || is_loopback(host_of_link(address)))
+    return {};
+  return "`cluster.tls` is needed: `" + name + "` at " + address +
+         " is beyond loopback; `holdfast cluster certs DIR --nodes " + node +
+         ",...` makes what it takes";
 }
 
 void read_peers(map_reader& in, cluster_config& out) {
@@ -68,7 +81,7 @@ void read_peers(map_reader& in, cluster_config& out) {
   for (const auto& entry : peers->value.entries) {
     if (!is_valid_type(entry.key))
       return wrong("`" + entry.key + "` is no name of a node: lower-case letters, digits and -");
-    if (!is_address(entry.value.text))
+    if (!is_link_address(entry.value.text))
       return wrong("`" + entry.key + "`: expected HOST:PORT, not `" + entry.value.text + "`");
     for (const auto& [other, address] : out.peers)
       if (address == entry.value.text)
@@ -87,7 +100,7 @@ void read_cluster(map_reader in, const std::filesystem::path& base, cluster_conf
     in.problem(in.node().find("election_timeout")->value, "/election_timeout",
                "`election_timeout`: at most 60s");
   read_peers(in, out);
-  if (in.text("advertise", out.advertise) && !is_address(out.advertise))
+  if (in.text("advertise", out.advertise) && !is_link_address(out.advertise))
     in.problem(in.node().find("advertise")->value, "/advertise",
                "`advertise`: expected HOST:PORT, not `" + out.advertise + "`");
   if (const auto* tls = in.take("tls"))
@@ -97,32 +110,27 @@ void read_cluster(map_reader in, const std::filesystem::path& base, cluster_conf
   std::uint32_t replication = members;
   if (in.number("replication", replication, 1, peers_max) && replication != members)
     in.problem(in.node().find("replication")->value, "/replication",
-               "`replication`: every node holds every partition in this release; leave it out, or "
-               "write " +
-                 std::to_string(members),
+               "`replication`: every node holds every partition; fewer replicas than nodes are not "
+               "available in this release: leave it out" +
+                 (out.peers.empty() ? std::string{} : ", or write " + std::to_string(members)),
                errc::not_available);
   in.finish();
 }
 
 std::string check_cluster(const cluster_config& config, const std::string& node) {
   if (config.peers.empty())
-    return config.advertise.empty()
-             ? std::string{}
-             : "`cluster.advertise` without `cluster.peers`: joining a running cluster is not "
-               "available in this release; name all nodes under `peers`";
+    return check_link_tls(config, node, config.advertise, node);
   const auto self = config.peers.find(node);
-  if (self == config.peers.end())
-    return "`cluster.peers`: this node, `" + node + "`, is not one of them";
-  if (!config.advertise.empty() && config.advertise != self->second)
+  if (self == config.peers.end() && config.advertise.empty())
+    return "`cluster.peers`: this node, `" + node +
+           "`, is not one of them; one that joins says under `advertise` where others reach it";
+  if (self != config.peers.end() && !config.advertise.empty() && config.advertise != self->second)
     return "`cluster.advertise`: " + config.advertise + " is not what `peers` says of `" + node +
            "`, " + self->second;
-  if (config.ca.empty() && config.peers.size() > 1)
-    for (const auto& [name, address] : config.peers)
-      if (!is_loopback(host_of(address)))
-        return "`cluster.tls` is needed: `" + name + "` at " + address +
-               " is beyond loopback; `holdfast cluster certs DIR --nodes " + node +
-               ",...` makes what it takes";
-  return {};
+  for (const auto& [name, address] : config.peers)
+    if (auto wrong = check_link_tls(config, name, address, node); !wrong.empty())
+      return wrong;
+  return check_link_tls(config, node, config.advertise, node);
 }
 
 }  // namespace holdfast

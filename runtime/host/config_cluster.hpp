@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "schemas/ids.hpp"
 
@@ -23,6 +24,11 @@ struct cluster_config {
   bool is_alone() const noexcept { return advertise.empty(); }
   bool operator==(const cluster_config&) const = default;
 };
+
+/// `HOST:PORT`, `[::1]:PORT`
+bool is_link_address(std::string_view text);
+/// Its host, without brackets.
+std::string_view host_of_link(std::string_view address);
 
 class map_reader;
 

@@ -318,6 +318,17 @@ class Definitions(unittest.TestCase):
                     self.assertEqual(answer.status, 202, repr(answer))
                     self.assertEqual(answer.json()["events"][0]["agents"], ["echo/k"], f"definition {turn} at {cluster.names[i % 3]}")
 
+            def late():
+                return sum(one.metric("holdfast_cluster_definitions_late_total") for one in cluster)
+
+            before, again = late(), 6
+            for turn in range(again):  # nothing new: every node has it, and says so
+                same = cluster[cluster.names[turn % 3]].client.request(
+                    "PUT", "/v1/definitions", ECHO.replace("order.routed", "order.t19").encode(), {"Content-Type": "application/yaml"},
+                    timeout=ANSWERED_SECONDS)
+                self.assertEqual(same.status, 200, repr(same))
+            self.assertLess(late() - before, again, "what changes nothing waits for nodes that have it")
+
 
 class Behind(unittest.TestCase):
     def test_a_node_that_missed_more_than_the_log_holds_gets_the_whole_state(self):

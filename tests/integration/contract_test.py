@@ -583,7 +583,7 @@ egress: {{ allow: ["{self.gate.address}"] }}
         self.run_cli(4, "run", "describe", "run_x")
         self.run_cli(4, "agent", "send", "nobody/x", "--data", "1")
         self.run_cli(5, "agent", "cancel", "echo/cli")
-        self.run_cli(5, "cluster", "join", "10.0.0.11:7071")
+        self.run_cli(5, "cluster", "debug-bundle", "bundle.tar")
         self.run_cli(0, "cluster", "status")
         self.run_cli(5, "approval", "list")
         late = self.run_cli(6, "agent", "send", "reads/cli-late", "--data", '{"path":"held/cli"}', "--wait", "300ms")

@@ -4,8 +4,8 @@
 usage: cluster.py BINARY [--keep]
 
 Starts three nodes with certificates for their links, sends events to all of them without a pause, kills the one that
-leads most with kill -9, starts it again, drains another, and checks at the end that every event that was acknowledged
-is there, once.
+leads most with kill -9, starts it again, drains another, lets a fourth join, and checks at the end that every event that
+was acknowledged is there, once.
 """
 import collections
 import http.client
@@ -25,6 +25,7 @@ import time
 COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 LIMIT_SECONDS = 60
 NAMES = ("n1", "n2", "n3")
+NEWCOMER = "n4"  # joins later
 CLIENTS = 8
 AGENTS_PER_CLIENT = 4
 PAUSE_SECONDS = 0.04  # of a client, between two events
@@ -67,9 +68,10 @@ class Cluster:
     def __init__(self, binary):
         self.binary = os.path.abspath(binary)
         self.folder = tempfile.mkdtemp(prefix="holdfast-demo-")
-        ports = free_ports(2 * len(NAMES))
-        self.ports = dict(zip(NAMES, ports))
-        self.links = dict(zip(NAMES, ports[len(NAMES):]))
+        all_names = (*NAMES, NEWCOMER)
+        ports = free_ports(2 * len(all_names))
+        self.ports = dict(zip(all_names, ports))
+        self.links = dict(zip(all_names, ports[len(all_names):]))
         self.processes = {}
 
     def path(self, name):
@@ -78,19 +80,27 @@ class Cluster:
     def prepare(self):
         certs = self.path("certs")
         self.cli("cluster", "certs", certs, "--nodes", ",".join(NAMES), quiet=True)
-        peers = ", ".join(f'{name}: "127.0.0.1:{port}"' for name, port in self.links.items())
+        peers = ", ".join(f'{name}: "127.0.0.1:{self.links[name]}"' for name in NAMES)
         for name in NAMES:
-            with open(self.path(name + ".yaml"), "w", encoding="utf-8") as out:
-                out.write(f"node: {name}\n"
-                          f"data: {name}-data\n"
-                          f"listen: 127.0.0.1:{self.ports[name]}\n"
-                          "cluster:\n"
-                          "  name: demo\n"
-                          "  election_timeout: 300ms\n"
-                          f"  peers: {{ {peers} }}\n"
-                          f"  tls: {{ ca: certs/ca.pem, cert: certs/{name}.pem, key: certs/{name}.key }}\n")
+            self.configure(name, f"peers: {{ {peers} }}")
         with open(self.path("echo.yaml"), "w", encoding="utf-8") as out:
             out.write("kind: agent\ntype: echo\nbehaviour: native\n")
+
+    def configure(self, name, among):
+        with open(self.path(name + ".yaml"), "w", encoding="utf-8") as out:
+            out.write(f"node: {name}\n"
+                      f"data: {name}-data\n"
+                      f"listen: 127.0.0.1:{self.ports[name]}\n"
+                      "cluster:\n"
+                      "  name: demo\n"
+                      "  election_timeout: 300ms\n"
+                      f"  {among}\n"
+                      f"  tls: {{ ca: certs/ca.pem, cert: certs/{name}.pem, key: certs/{name}.key }}\n")
+
+    def join(self, name):
+        self.cli("cluster", "certs", self.path("certs"), "--nodes", name, quiet=True)
+        self.configure(name, f'advertise: "127.0.0.1:{self.links[name]}"')
+        self.cli("cluster", "join", "--config", self.path(name + ".yaml"), "--address", f"http://127.0.0.1:{self.ports[self.up()[0]]}")
 
     def start(self, name):
         log = open(self.path(name + ".log"), "ab")
@@ -122,7 +132,7 @@ class Cluster:
                 process.kill()
 
     def up(self):
-        return [name for name in NAMES if name in self.processes and self.processes[name].poll() is None]
+        return [name for name in self.ports if name in self.processes and self.processes[name].poll() is None]
 
     def get(self, name, path):
         """The document, or None."""
@@ -193,7 +203,7 @@ class Load:
                 if time.monotonic() - began > LIMIT_SECONDS:
                     self.problems.append(f"{key} was not acknowledged within {LIMIT_SECONDS} s")
                     return
-                answer = self.send(connections, chance.choice(NAMES), agent, key, data)
+                answer = self.send(connections, chance.choice(list(self.cluster.processes)), agent, key, data)
             now = time.monotonic()
             with self.lock:
                 self.waits.append((now, now - began))
@@ -233,7 +243,7 @@ class Load:
                 recent = [wait for at, wait in self.waits if at > time.monotonic() - 1.0]
                 total = len(self.waits)
             alive = self.cluster.up()
-            marks = " ".join(tint("32", name) if name in alive else tint("31", name + "†") for name in NAMES)
+            marks = " ".join(tint("32", name) if name in alive else tint("31", name + "†") for name in list(self.cluster.processes))
             if recent:
                 longest = max(recent)
                 text = (f"{len(recent):4d} events/s   median {statistics.median(recent) * 1000:6.1f} ms   longest "
@@ -332,6 +342,18 @@ def tell(cluster, keep):
     time.sleep(1)
     gaps.append((f"uncordon of {drained}", load.longest_since(moment)))
 
+    say(f"{NEWCOMER} joins, while everybody works")
+    moment = time.monotonic()
+    cluster.join(NEWCOMER)
+    cluster.start(NEWCOMER)
+    cluster.wait_ready(NEWCOMER)
+    wait_for("it to be a member of every partition",
+             lambda: cluster.nodes().get(NEWCOMER, {}).get("membership") == "member" and cluster.nodes()[NEWCOMER]["leaders"] >= 6, 30)
+    print(f"   after {time.monotonic() - moment:.1f} s it votes in every partition and leads its share")
+    cluster.cli("node", "list")
+    time.sleep(1)
+    gaps.append((f"join of {NEWCOMER}", load.longest_since(moment)))
+
     load.stop()
     say("is everything there that was acknowledged?")
     total = check(cluster, load)
@@ -349,7 +371,7 @@ def invite(cluster):
     print(f"   export HOLDFAST_SERVER=http://127.0.0.1:{cluster.ports['n1']}")
     for line in ("cluster status -o wide", "node list -w", "agent list", "audit list"):
         print(f"   {cluster.binary} {line}")
-    for name in NAMES:
+    for name in cluster.processes:
         print(f"   kill -9 {cluster.processes[name].pid}    # {name}")
     print("   Ctrl-C ends them", flush=True)
     try:

@@ -143,4 +143,21 @@ std::vector<std::string> cluster_findings(const json& cluster) {
   return out;
 }
 
+std::vector<std::string> membership_notes(const json& cluster) {
+  std::vector<std::string> out;
+  const auto all = std::to_string(array_at(cluster, "partitions").size());
+  for (const auto& node : array_at(cluster, "nodes")) {
+    const auto membership = text_at(node, "membership");
+    const auto in = std::to_string(number_at(node, "replicas")) + " of " + all + " partitions";
+    const bool down = text_at(node, "state") == "down";
+    if (membership == "joining")
+      out.push_back(printable(text_at(node, "id")) + " is joining: it votes in " + in +
+                    (down ? "; it is down, and goes on when it is started" : ""));
+    else if (membership == "removing")
+      out.push_back(printable(text_at(node, "id")) + " is being removed: it votes in " + in +
+                    " yet");
+  }
+  return out;
+}
+
 }  // namespace holdfast::cli

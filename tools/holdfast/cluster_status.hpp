@@ -16,4 +16,7 @@ table partitions_table(const nlohmann::ordered_json& cluster, const view_options
 /// leader.
 std::vector<std::string> cluster_findings(const nlohmann::ordered_json& cluster);
 
+/// A line for each node that is on its way in or out, with how far it is.
+std::vector<std::string> membership_notes(const nlohmann::ordered_json& cluster);
+
 }  // namespace holdfast::cli

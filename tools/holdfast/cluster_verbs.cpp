@@ -35,6 +35,8 @@ exit_code show_status(session& with) {
   } else {
     out.describe(cluster, with.now());
   }
+  for (const auto& note : membership_notes(cluster))
+    out.say(note);
   const auto findings = cluster_findings(cluster);
   for (std::size_t i = 0; i < findings.size(); ++i)
     i == 0 ? out.say_failure(findings[i]) : out.say(findings[i]);
@@ -162,8 +164,7 @@ void add_cluster_verbs(command_tree& tree) {
   certs_verb.add_option("--days", certs->days, "how long a node's is valid (default 365)")
     ->option_text("N");
   certs_verb.add_flag("--renew", certs->renew, "replace those of nodes that are there");
-  tree.later(cluster, "init", "make the first member", "holdfast cluster init");
-  tree.later(cluster, "join", "become a member", "holdfast cluster join 10.0.0.11:7071");
+  add_membership_verbs(tree, cluster);
   tree.later(cluster, "backup", "a consistent copy", "holdfast cluster backup /backup/monday");
   tree.later(cluster, "restore", "from a backup", "holdfast cluster restore /backup/monday");
   tree.later(cluster, "debug-bundle", "everything a bug report wants",

@@ -75,6 +75,7 @@ void add_auth_verbs(command_tree& tree);
 void add_audit_verbs(command_tree& tree);
 void add_cluster_verbs(command_tree& tree);
 void add_member_verbs(command_tree& tree);
+void add_membership_verbs(command_tree& tree, CLI::App& cluster);
 void add_apply_verb(command_tree& tree);
 void add_doctor_verb(command_tree& tree);
 void add_node_verbs(command_tree& tree);

@@ -141,6 +141,7 @@ constexpr std::array key_columns{
 constexpr std::array node_columns{
   column{"NODE", cell_kind::text, {"/id"}},
   column{"STATE", cell_kind::status, {"/state"}},
+  column{"MEMBERSHIP", cell_kind::text, {"/membership"}},
   column{"VERSION", cell_kind::text, {"/version"}},
   column{"LEADERS", cell_kind::number, {"/leaders"}},
   column{"REPLICAS", cell_kind::number, {"/replicas"}},

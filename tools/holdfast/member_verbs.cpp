@@ -1,6 +1,7 @@
 // `node`: the members of the cluster. `dev` and `serve`, which are nodes, stand in node_verbs.cpp.
 
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "schemas/units.hpp"
 #include "tools/holdfast/command_tree.hpp"
@@ -15,11 +16,14 @@ using json = nlohmann::ordered_json;
 constexpr std::chrono::milliseconds drain_wait_usual{30'000};
 constexpr std::chrono::milliseconds drain_wait_max{300'000};
 constexpr std::chrono::milliseconds answer_slack{10'000};
+constexpr std::chrono::milliseconds remove_poll{200};
 
 struct member_options {
   std::string id;
   std::string reason;
   std::string wait;
+  bool force = false;
+  bool yes = false;
 };
 
 api_path member_path(const std::string& id, std::string_view rest = {}) {
@@ -50,7 +54,7 @@ exit_code set_cordon(session& with, const member_options& options, bool cordoned
   return exit_code::done;
 }
 
-exit_code drain(session& with, const member_options& options) {
+std::chrono::milliseconds wait_of(const member_options& options) {
   auto wait = drain_wait_usual;
   if (!options.wait.empty()) {
     const auto ms = parse_duration_ms(options.wait);
@@ -60,6 +64,53 @@ exit_code drain(session& with, const member_options& options) {
   }
   if (wait.count() < 1 || wait > drain_wait_max)
     refuse_usage("--wait is at most 5m");
+  return wait;
+}
+
+/// Every partition has let it go, as the server sees it. A server that is gone may be the very node.
+bool is_out(session& with, const std::string& id) {
+  try {
+    return text_at(with.api().get(member_path(id)), "membership") == "removed";
+  } catch (const command_failure& why) {
+    if (why.http_status == 404)
+      return true;
+    if (why.http_status == 0)
+      throw command_failure{exit_code::unavailable,
+                            "`" + id + "` is being removed, and " + with.api().server() +
+                              " does not answer any more; ask another node"};
+    throw;
+  }
+}
+
+exit_code remove_node_from_cluster(session& with, const member_options& options) {
+  const auto wait = wait_of(options);
+  if (!with.confirm("remove " + options.id + " from the cluster, for good?", options.yes)) {
+    with.out().say("nothing done");
+    return exit_code::done;
+  }
+  auto path = member_path(options.id);
+  if (options.force)
+    path.query("force", "true");
+  const auto node = with.api().call({.method = "DELETE", .path = std::move(path)}).document();
+  with.out().document(node, view::node, with.now());
+  const auto until = std::chrono::steady_clock::now() + wait;
+  while (!is_out(with, options.id)) {
+    if (std::chrono::steady_clock::now() >= until) {
+      with.out().say_failure("not yet: some partitions still have " + options.id +
+                             "; it goes on by itself, `holdfast node describe " + options.id +
+                             "` shows how far it is");
+      return exit_code::unavailable;
+    }
+    std::this_thread::sleep_for(remove_poll);
+  }
+  with.out().say(options.id +
+                 " is no member any more; if it runs it ends by itself, and its data "
+                 "folder does not start again");
+  return exit_code::done;
+}
+
+exit_code drain(session& with, const member_options& options) {
+  const auto wait = wait_of(options);
   auto path = member_path(options.id, "/drain");
   path.query("wait", format_duration_ms(wait.count()));
   const auto node = tell_member(with, std::move(path), options, wait);
@@ -125,7 +176,19 @@ void add_member_verbs(command_tree& tree) {
   drain_verb.add_option("--reason", drained->reason, "why")->option_text("TEXT");
   drain_verb.add_option("--wait", drained->wait, "how long, up to 5m (default 30s)")
     ->option_text("DURATION");
-  tree.later(node, "remove", "leave the cluster", "holdfast node remove n2");
+
+  auto removed = std::make_shared<member_options>();
+  auto& remove_verb = tree.verb(
+    node, "remove",
+    "leave the cluster for good, dead or alive; exit 6 when the others take longer to let it go",
+    "holdfast node remove n2\nholdfast node remove n2 --yes --wait 2m",
+    [removed](session& with) { return remove_node_from_cluster(with, *removed); });
+  add_member_id(remove_verb, *removed);
+  remove_verb.add_flag("--force", removed->force,
+                       "also when the nodes that are left and up are no majority");
+  remove_verb.add_flag("-y,--yes", removed->yes, "do not ask");
+  remove_verb.add_option("--wait", removed->wait, "how long, up to 5m (default 30s)")
+    ->option_text("DURATION");
 }
 
 }  // namespace holdfast::cli

@@ -4,6 +4,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -32,6 +33,7 @@ namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
 
 constexpr int exit_invalid = 2;
+constexpr int exit_removed = 5;  // the node is no member of its cluster any more
 constexpr int exit_not_started = 6;
 constexpr std::chrono::seconds drain_limit{20};
 
@@ -77,6 +79,8 @@ int report(const loaded_config& loaded) {
 
 int refuse(const error& why) {
   std::fprintf(stderr, "holdfast: %s\n", why.context.c_str());
+  if (why.code == errc::gone)
+    return exit_removed;
   return why.code == errc::schema || why.code == errc::malformed ? exit_invalid : exit_not_started;
 }
 
@@ -242,7 +246,12 @@ int run_serve(const serve_options& options) {
     return refuse(
       {errc::schema,
        "`serve` needs a data folder: `data:` in the configuration, --data DIR or HOLDFAST_DATA"});
-  node running{{loaded.config, loaded.env, false, cli::version_text()}};
+  std::atomic<bool> removed{false};
+  const auto on_removed = [&removed] {
+    removed = true;
+    ::kill(::getpid(), SIGTERM);  // as a service manager would
+  };
+  node running{{loaded.config, loaded.env, false, cli::version_text(), on_removed}};
   if (auto started = running.start(); !started)
     return refuse(started.error());
   std::fprintf(stderr, "holdfast: listening on %s\n",
@@ -260,7 +269,7 @@ int run_serve(const serve_options& options) {
     running.reload();
   }
   stop(running);
-  return 0;
+  return removed ? exit_removed : 0;
 }
 
 int doctor_folder(const std::string& dir, cli::console& output) {

@@ -35,10 +35,15 @@ std::optional<std::string> read_context_file(const command_host& host) {
 session::session(command_host& host, const global_options& options)
   : host_(host), options_(options), out_(host.out, host.err, settings_for(host, options)) {}
 
-api_client& session::api() {
+api_client& session::api() { return api_at({}); }
+
+api_client& session::api_at(const std::string& url) {
   if (api_)
     return *api_;
-  auto to = resolve_connection(options_.connection, host_.variable, read_context_file(host_));
+  auto flags = options_.connection;
+  if (!url.empty())
+    flags.server = url;
+  auto to = resolve_connection(flags, host_.variable, read_context_file(host_));
   if (!to)
     refuse_usage(to.error().context);
   if (host_.exit_on_interrupt)

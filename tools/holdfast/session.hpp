@@ -55,6 +55,8 @@ public:
   /// The server, connected to on first use. Throws `command_failure` (usage) when the context is
   /// bad.
   api_client& api();
+  /// The same at another URL, with the same token; empty: as `api`. Only before anything is asked.
+  api_client& api_at(const std::string& url);
 
   /// Asks on a terminal, unless `yes`; without a terminal nobody can be asked: true.
   bool confirm(const std::string& question, bool yes);

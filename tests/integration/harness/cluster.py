@@ -236,7 +236,7 @@ class Cluster:
 NOT_REPLICATED = ("log",)  # families: each node trims its own
 
 
-def _contents(data):
+def contents(data):
     """Group → (what was applied of its log, digest of everything that was made of it)."""
     out = {}
     with rocks.Folder(data) as folder:
@@ -446,7 +446,7 @@ class ClusterRig(Workload):
     def compare_folders(self):
         """When nothing was going on and every node is dead: what their folders hold of a group is the same when they have applied the same
         of its log."""
-        held = {one.name: _contents(one.data) for one in self.cluster}
+        held = {one.name: contents(one.data) for one in self.cluster}
         for group in sorted({group for of_node in held.values() for group in of_node}):
             by_index = {}
             for name, of_node in held.items():

@@ -419,6 +419,31 @@ TEST_CASE("replicated_log: a node that missed more than the log still holds gets
     [&] { return listed(all.at(behind).disk, 1) == numbers(1, 310); }));
 }
 
+TEST_CASE(
+  "replicated_log: a node that is behind in more groups than are offered at one time gets them "
+  "all") {
+  std::vector<group_id> groups;
+  for (group_id group = 1; group <= 3 * snapshot_exchange::pinned_max; ++group)
+    groups.push_back(group);
+  cluster_in_memory all{3, groups};
+  all.options().host.trailing_entries = 5;
+  all.options().host.trim_step_entries = 5;
+  all.start();
+  for (const auto group : groups)
+    all.commit(all.leader(group), group, 1, 1);
+  all.stop(3);
+  for (const auto group : groups) {
+    const auto leader = all.leader(group, 3);
+    for (std::int64_t number = 2; number <= 30; ++number)
+      all.commit(leader, group, number, number);  // an entry each
+  }
+  all.start(3);
+  for (const auto group : groups)
+    CHECK(cluster_in_memory::wait_until(
+      [&] { return listed(all.at(3).disk, group) == numbers(1, 30); }));
+  CHECK(all.at(3).installs > static_cast<int>(snapshot_exchange::pinned_max));
+}
+
 TEST_CASE("replicated_log: a full queue refuses, and has room again when it is committed") {
   cluster_in_memory all{3};
   all.options().queue_records_max = 10;

@@ -7,8 +7,8 @@ using namespace holdfast::testing;
 
 namespace {
 
-const agent_name echo{"echo", "a"};
-const agent_name llm{"llm", "a"};
+const agent_name echo_a{"echo", "a"};
+const agent_name llm_a{"llm", "a"};
 
 void add_trigger(compiled_agent& spec, const std::string& type,
                  std::shared_ptr<const expression> key) {
@@ -80,7 +80,7 @@ TEST_CASE("outbox: a full mailbox waits in the outbox of the sender and delivers
   }
   CHECK(node.count_of("event_received") == 2);  // one runs, one waits, one is at home
   CHECK(node.disk.size(family::outbox) == 1);
-  node.finish(node.started.back().effect, llm, succeeded(says("done")));
+  node.finish(node.started.back().effect, llm_a, succeeded(says("done")));
   node.advance(10'000'000);
   CHECK(node.count_of("event_received") == 3);
   CHECK(node.disk.size(family::outbox) == 0);
@@ -88,9 +88,9 @@ TEST_CASE("outbox: a full mailbox waits in the outbox of the sender and delivers
 
 TEST_CASE("outbox: messages behind one that waits for room are taken up to a bound") {
   shard_bench node{1};
-  auto& shard = node.shard_of(echo);
+  auto& shard = node.shard_of(echo_a);
   outbox_message message;
-  message.target = echo;
+  message.target = echo_a;
   message.event = event_of("go");
   const auto give = [&](std::uint64_t sequence) {
     message.event_ref = event_id{make_id(1, 1, 1, sequence)};
@@ -210,10 +210,11 @@ TEST_CASE("dead letters: a redrive that the log had no room for may be asked for
 TEST_CASE("ask: a question and its answer cross partitions and restarts") {
   shard_bench node{4};
   node.define(native_agent("researcher"));
-  const auto request = node.send(llm, "", "body", true);
+  const auto request = node.send(llm_a, "", "body", true);
   node.run();
   node.hold_mail = true;
-  node.finish(node.started.back().effect, llm, succeeded(calls({{"c", "research", R"({"q":1})"}})));
+  node.finish(node.started.back().effect, llm_a,
+              succeeded(calls({{"c", "research", R"({"q":1})"}})));
   node.restart();
   node.hold_mail = false;
   node.advance(5'000'000);
@@ -225,26 +226,26 @@ TEST_CASE("ask: a question and its answer cross partitions and restarts") {
 
 TEST_CASE("fork: a fork or a redrive that is asked for before the term has begun is refused") {
   shard_bench node;
-  node.send(llm);
+  node.send(llm_a);
   node.run();
   REQUIRE(node.log->depose(1, false));
   REQUIRE(node.log->lead(1));  // and `leader_started` is not committed yet
-  CHECK(node.refusal(node.fork(llm, 1, {"llm", "copy"})) == errc::overloaded);
+  CHECK(node.refusal(node.fork(llm_a, 1, {"llm", "copy"})) == errc::overloaded);
   CHECK(node.refusal(node.settle(event_id{make_id(1, 1, 0, 1)}, true)) == errc::overloaded);
   node.run();
-  const auto again = node.fork(llm, 1, {"llm", "copy"});
+  const auto again = node.fork(llm_a, 1, {"llm", "copy"});
   node.run();
   CHECK(node.only_answer<command_done>(again).agent == agent_name{"llm", "copy"});
 }
 
 TEST_CASE("fork: makes an agent of its own, in whatever partition") {
   shard_bench node{4};
-  node.send(llm);
+  node.send(llm_a);
   node.run();
-  const auto seq = node.stored(llm).seq;
-  const auto forked_ok = node.fork(llm, seq, {"llm", "copy"});
+  const auto seq = node.stored(llm_a).seq;
+  const auto forked_ok = node.fork(llm_a, seq, {"llm", "copy"});
   node.run();
   CHECK(node.only_answer<command_done>(forked_ok).agent == agent_name{"llm", "copy"});
   CHECK(node.stored({"llm", "copy"}).message_next == 2);
-  CHECK(node.refusal(node.fork(llm, seq + 10, {"llm", "other"})) == errc::not_found);
+  CHECK(node.refusal(node.fork(llm_a, seq + 10, {"llm", "other"})) == errc::not_found);
 }

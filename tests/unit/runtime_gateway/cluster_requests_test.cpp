@@ -11,9 +11,9 @@ namespace {
 cluster_view three_nodes() {
   cluster_view out;
   out.name = "prod";
-  out.nodes = {{"n1", "10.0.0.1:7071", "up", "1", 2, 3},
-               {"n2", "10.0.0.2:7071", "up", "1", 1, 3},
-               {"n3", "10.0.0.3:7071", "down", "", 0, 3}};
+  out.nodes = {{"n1", "10.0.0.1:7071", "up", "1", 2, 3, "member"},
+               {"n2", "10.0.0.2:7071", "up", "1", 1, 3, "member"},
+               {"n3", "10.0.0.3:7071", "down", "", 0, 3, "member"}};
   for (group_id group = 0; group <= 2; ++group)
     out.partitions.push_back(
       {group, group == 2 ? "n2" : "n1", 4, {{"n1", 9, 0}, {"n2", 7, 2}, {"n3", 0, 9}}});
@@ -65,9 +65,12 @@ TEST_CASE("cluster: nodes and partitions are told as the contract names them") {
   at.node.cluster_now->partitions[1].leader.clear();
   const auto got = at.ask("GET", "/v1/cluster")->body();
   CHECK(got == json::parse(R"({"kind":"cluster","name":"prod","nodes":[
-    {"id":"n1","address":"10.0.0.1:7071","state":"up","version":"1","leaders":2,"replicas":3},
-    {"id":"n2","address":"10.0.0.2:7071","state":"up","version":"1","leaders":1,"replicas":3},
-    {"id":"n3","address":"10.0.0.3:7071","state":"down","version":null,"leaders":0,"replicas":3}],
+    {"id":"n1","address":"10.0.0.1:7071","state":"up","version":"1","leaders":2,"replicas":3,
+     "membership":"member"},
+    {"id":"n2","address":"10.0.0.2:7071","state":"up","version":"1","leaders":1,"replicas":3,
+     "membership":"member"},
+    {"id":"n3","address":"10.0.0.3:7071","state":"down","version":null,"leaders":0,"replicas":3,
+     "membership":"member"}],
     "partitions":[
     {"id":0,"leader":"n1","term":4,"replicas":[{"node":"n1","applied":9,"lag":0},
       {"node":"n2","applied":7,"lag":2},{"node":"n3","applied":0,"lag":9}]},
@@ -87,7 +90,8 @@ TEST_CASE("cluster: a node that is alone answers with itself, leading everything
   const auto got = at.ask("GET", "/v1/cluster")->body();
   CHECK(got["name"] == "mine");
   CHECK(got["nodes"] == json::parse(R"([{"id":"n1","address":"127.0.0.1:7070","state":"up",
-    "version":"0.1.0","leaders":5,"replicas":5}])"));
+    "version":"0.1.0","leaders":5,"replicas":5,
+    "membership":"member"}])"));
   REQUIRE(got["partitions"].size() == 5);
   CHECK(got["partitions"][2] == json::parse(R"({"id":2,"leader":"n1","term":3,
     "replicas":[{"node":"n1","applied":17,"lag":0}]})"));

@@ -61,10 +61,17 @@ public:
   std::vector<forked_off> forks;
   std::vector<applied> applies;
   std::vector<settled> settles;
+  struct member_changed {
+    member_change wanted;
+    audit_note audit;
+    answer_function tell;
+  };
+  std::vector<member_changed> member_changes;  ///< the test answers
   std::vector<audit_recorded> audits;  ///< told to be durable at once; not part of `untouched`
   /// Nothing of the above happened.
   bool untouched() const {
-    return submits.empty() && routes.empty() && forks.empty() && applies.empty() && settles.empty();
+    return submits.empty() && routes.empty() && forks.empty() && applies.empty() &&
+           settles.empty() && member_changes.empty();
   }
 
   /// Answers every submitted command at once; null: the test answers.
@@ -134,6 +141,11 @@ public:
       return backend::set_cordoned(cordoned);
     cordons.push_back(cordoned);
     return ok_status();
+  }
+  void change_member(member_change wanted, audit_note audit, answer_function tell) override {
+    if (!cluster_now)
+      return backend::change_member(std::move(wanted), std::move(audit), std::move(tell));
+    member_changes.push_back({std::move(wanted), std::move(audit), std::move(tell)});
   }
   void spread_leaders() override { ++spreads; }
   std::shared_ptr<const catalog> definitions() const override { return known; }

@@ -61,7 +61,7 @@ models:
 memory_limit: 1GiB
 retention: { history: 30d, events: 1d, dedup: 2d, streams: 3h }
 roles: [worker, gateway]
-cluster: { name: prod, partitions: 48, replication: 1, peers: { n1: "10.0.0.1:7071" } }
+cluster: { name: prod, partitions: 48, replication: 1, peers: { n1: "127.0.0.1:7071" } }
 http: { body_max: 2MiB, header_max: 8KiB, connections_max: 50, idle_max: 10s }
 log: { level: debug, format: json }
 )");
@@ -177,9 +177,17 @@ TEST_CASE("config: a cluster is its peers, this node among them") {
   CHECK(cluster.peers.size() == 3);
   CHECK(cluster.replication == 3);
   CHECK(cluster.election_timeout_ms == 300);
-  const auto alone = parsed("node: n1\ncluster: { peers: { n1: '10.0.0.1:7071' } }");
-  REQUIRE_MESSAGE(alone, all(alone));
-  CHECK(alone.config.cluster.is_alone());
+  const auto first = parsed("node: n1\ncluster: { peers: { n1: '127.0.0.1:7071' } }");
+  REQUIRE_MESSAGE(first, all(first));
+  CHECK_FALSE(first.config.cluster.is_alone());
+  const auto joining = parsed("node: n4\ncluster: { name: prod, advertise: '127.0.0.1:7074' }");
+  REQUIRE_MESSAGE(joining, all(joining));
+  CHECK(joining.config.cluster.advertise == "127.0.0.1:7074");
+  const auto named =
+    parsed("node: n4\ncluster: { advertise: '127.0.0.1:7074', peers: { n1: '127.0.0.1:7071' } }");
+  REQUIRE_MESSAGE(named, all(named));
+  CHECK(named.config.cluster.advertise == "127.0.0.1:7074");
+  CHECK(parsed("cluster: { name: prod }").config.cluster.is_alone());
 }
 
 TEST_CASE("config: a cluster that cannot work is refused with what to do") {
@@ -190,9 +198,11 @@ TEST_CASE("config: a cluster that cannot work is refused with what to do") {
   check_refused("cluster: { peers: { n1: '127.0.0.1:1', n2: '127.0.0.1:1' } }",
                 "have the same address");
   check_refused("cluster: { peers: { n1: '127.0.0.1', n2: '127.0.0.1:1' } }", "expected HOST:PORT");
+  check_refused("cluster: { peers: { n1: '127.0.0.1 :1' } }", "expected HOST:PORT");
   check_refused("cluster: { peers: { N_1: '127.0.0.1:1' } }", "is no name of a node");
   check_refused("cluster: { peers: [] }", "expected 1 to 9 nodes");
-  check_refused("cluster: { advertise: '127.0.0.1:1' }", "without `cluster.peers`");
+  check_refused("cluster: { advertise: '10.0.0.1:1' }", "`holdfast cluster certs");
+  check_refused("cluster: { peers: { n1: '10.0.0.1:1' } }", "`holdfast cluster certs");
   check_refused(
     "node: n1\ncluster: { advertise: '127.0.0.1:3', peers: { n1: '127.0.0.1:1', n2: "
     "'127.0.0.1:2' } }",

@@ -136,6 +136,7 @@ TEST_CASE("the bytes of every stored value are those in tests/golden/values.hex"
               stamped("definition_applied", golden_definition(), &codec::decode_definition),
               plain("audit_entry", golden_audit_entry(), &codec::decode_audit_entry),
               plain("audit_head", golden_audit_head(), &codec::decode_audit_head),
+              plain("node_record", golden_node_record(), &codec::decode_node_record),
               plain("received_by_key",
                     codec::stored_facts{.at = 1'795'248'000'123'456,
                                         .catalog_index = 5,

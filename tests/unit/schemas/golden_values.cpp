@@ -228,6 +228,8 @@ std::vector<fact> golden_facts() {
   out.push_back(event_skipped{.mailbox_no = 18, .run = run_number(4)});
   out.push_back(output_refused{.run = run_number(1), .reason = "not what the schema allows"});
   out.push_back(golden_audited());
+  out.push_back(node_added{.name = "n4", .address = "10.0.0.14:7071", .folder = "0123abcd"});
+  out.push_back(node_removed{.name = "n2", .address = "10.0.0.12:7071", .folder = "4567cdef"});
   return out;
 }
 
@@ -385,6 +387,11 @@ audit_recorded golden_audited() {
           .request_id = "req_0abc",
           .peer = "127.0.0.1",
           .outcome = "done"};
+}
+
+node_record golden_node_record() {
+  return {
+    .name = "n2", .address = "10.0.0.12:7071", .folder = "4567cdef", .removed = true, .at = moment};
 }
 
 audit_entry golden_audit_entry() {

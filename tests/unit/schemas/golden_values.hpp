@@ -26,6 +26,7 @@ codec::stamped<event_routed> golden_event_routed();
 codec::stamped<dead_lettered> golden_dead_letter();
 codec::stamped<definition_applied> golden_definition();
 audit_recorded golden_audited();
+node_record golden_node_record();
 audit_entry golden_audit_entry();
 audit_head golden_audit_head();
 /// As `golden_facts` has it, and sent with an API key.

@@ -16,9 +16,14 @@ namespace fs = std::filesystem;
 namespace {
 
 json node_document(const std::string& id, const std::string& state, int leaders) {
-  return {{"kind", "node"}, {"id", id},       {"address", "10.0.0.1:7071"},
-          {"state", state}, {"version", "1"}, {"leaders", leaders},
-          {"replicas", 7}};
+  return {{"kind", "node"},
+          {"id", id},
+          {"address", "10.0.0.1:7071"},
+          {"state", state},
+          {"version", "1"},
+          {"leaders", leaders},
+          {"replicas", 7},
+          {"membership", "member"}};
 }
 
 json cluster_document(bool with_leaders) {
@@ -61,10 +66,10 @@ TEST_CASE("cluster status: nodes, then who leads what, in few lines") {
   CHECK(done.out ==
         "cluster prod: 3 nodes, 7 partitions (0 is the cluster's own)\n"
         "\n"
-        "NODE  STATE  VERSION  LEADERS  REPLICAS  ADDRESS\n"
-        "n1    up     1              6         7  10.0.0.1:7071\n"
-        "n2    down   1              0         7  10.0.0.1:7071\n"
-        "n3    up     1              1         7  10.0.0.1:7071\n"
+        "NODE  STATE  MEMBERSHIP  VERSION  LEADERS  REPLICAS  ADDRESS\n"
+        "n1    up     member      1              6         7  10.0.0.1:7071\n"
+        "n2    down   member      1              0         7  10.0.0.1:7071\n"
+        "n3    up     member      1              1         7  10.0.0.1:7071\n"
         "\n"
         "LEADER  TERM  LAG     PARTITIONS\n"
         "n1       2-8  6 (n2)  0-4 6\n"
@@ -87,6 +92,51 @@ TEST_CASE("cluster status: a partition without a leader is exit 1, with what to 
   }
 }
 
+TEST_CASE("cluster status: says how far nodes are that join or leave") {
+  auto cluster = cluster_document(true);
+  cluster["nodes"][1]["membership"] = "joining";
+  cluster["nodes"][1]["replicas"] = 3;
+  cluster["nodes"][2]["membership"] = "removing";
+  cluster["nodes"][2]["replicas"] = 1;
+  fake_server server{test::always(json_answer(200, cluster))};
+  const auto done = fake_process{}.run(server, {"cluster", "status"});
+  CHECK(done.code == 0);
+  CHECK(done.err ==
+        "n2 is joining: it votes in 3 of 7 partitions; it is down, and goes on when it is started\n"
+        "n3 is being removed: it votes in 1 of 7 partitions yet\n");
+}
+
+TEST_CASE("node remove: waits until every partition has let the node go") {
+  auto node = node_document("n2", "up", 0);
+  int looks = 0;
+  fake_server server{[&](const test::recorded_request& request, const net::responder& to) {
+    node["membership"] = "removing";
+    if (request.method == "GET" && ++looks > 1)
+      to.send(test::problem(404, "not_found", "no node `n2` any more"));
+    else
+      to.send(json_answer(request.method == "GET" ? 200 : 202, node));
+  }};
+  const auto done = fake_process{}.run(server, {"node", "remove", "n2", "--yes", "--force"});
+  CHECK(done.code == 0);
+  CHECK(done.err.find("no member any more") != std::string::npos);
+  CHECK(server.requests().at(0).line() == "DELETE /v1/nodes/n2?force=true");
+  CHECK(looks == 2);
+}
+
+TEST_CASE("node remove: exit 6 when it takes longer, 5 when it is refused") {
+  fake_server server{test::always(json_answer(200, node_document("n2", "up", 0)))};
+  const auto late = fake_process{}.run(server, {"node", "remove", "n2", "--yes", "--wait", "1ms"});
+  CHECK(late.code == 6);
+  CHECK(late.err.find("it goes on by itself") != std::string::npos);
+  fake_server refuses{test::always(test::problem(409, "conflict", "no majority"))};
+  CHECK(fake_process{}.run(refuses, {"node", "remove", "n2", "--yes"}).code == 5);
+}
+
+TEST_CASE("cluster join and init: a configuration without a cluster is no use") {
+  CHECK(fake_process{}.run({"cluster", "join", "--config", "/nonexistent.yaml"}).code == 2);
+  CHECK(fake_process{}.run({"cluster", "init"}).code == 2);
+}
+
 TEST_CASE("node: list and describe show what the server says") {
   fake_server server{[](const test::recorded_request& request, const net::responder& to) {
     if (request.target.starts_with("/v1/nodes/"))
@@ -95,11 +145,11 @@ TEST_CASE("node: list and describe show what the server says") {
       to.send(json_answer(200, {{"items", {node_document("n1", "up", 6)}}, {"next", nullptr}}));
   }};
   const auto list = fake_process{}.run(server, {"node", "list"});
-  CHECK(list.out.find("n1    up     1              6         7  10.0.0.1:7071\n") !=
+  CHECK(list.out.find("n1    up     member      1              6         7  10.0.0.1:7071\n") !=
         std::string::npos);
   CHECK(fake_process{}.run(server, {"node", "list", "-o", "ids"}).out == "n1\n");
   const auto one = fake_process{}.run(server, {"node", "describe", "n2"});
-  CHECK(one.out.find("State:    down\n") != std::string::npos);
+  CHECK(one.out.find("State:      down\n") != std::string::npos);
   CHECK(server.requests().back().line() == "GET /v1/nodes/n2");
 }
 

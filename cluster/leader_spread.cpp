@@ -1,0 +1,88 @@
+#include "cluster/leader_spread.hpp"
+
+#include <algorithm>
+
+namespace holdfast {
+
+namespace {
+
+constexpr std::uint64_t lag_to_lead_max = 1'000;
+
+const leading_candidate* find_candidate(const leading_candidates& all, consensus::node_id who) {
+  const auto found = all.find(who);
+  return found == all.end() ? nullptr : &found->second;
+}
+
+/// In the order of ids, which is the same on every node.
+consensus::node_id best_leader(const group_standing& what, const leading_candidates& all) {
+  std::vector<consensus::node_id> voters;
+  for (const auto& member : what.members.members) {
+    const auto* known = find_candidate(all, member.id);
+    if (member.as == consensus::role::voter && !(known && known->leaving))
+      voters.push_back(member.id);
+  }
+  if (voters.empty())
+    return 0;
+  std::sort(voters.begin(), voters.end());
+  return voters[what.group % voters.size()];
+}
+
+std::vector<consensus::node_id> able_to_lead(const group_standing& what, consensus::node_id self,
+                                             const leading_candidates& all) {
+  std::vector<consensus::node_id> out;
+  for (const auto& [id, one] : all)
+    if (id != self && can_lead(all, id, what))
+      out.push_back(id);
+  return out;
+}
+
+}  // namespace
+
+bool can_lead(const leading_candidates& all, consensus::node_id who, const group_standing& what) {
+  const auto* one = find_candidate(all, who);
+  if (!one || !one->able || one->leaving || !what.members.is_voter(who))
+    return false;
+  const auto theirs = one->applied.find(what.group);
+  return theirs != one->applied.end() && theirs->second + lag_to_lead_max >= what.applied;
+}
+
+std::vector<leader_transfer> spread(const std::vector<group_standing>& here,
+                                    consensus::node_id self, const leading_candidates& all) {
+  std::vector<leader_transfer> out;
+  std::size_t led = 0;
+  std::vector<const group_standing*> of_others;  // led here in place of one who cannot
+  for (const auto& s : here) {
+    if (s.term == 0)
+      continue;
+    ++led;
+    const auto best = best_leader(s, all);
+    if (best == self)
+      continue;
+    if (can_lead(all, best, s))
+      out.push_back({s.group, best});
+    else
+      of_others.push_back(&s);
+  }
+  for (const auto* s : of_others)
+    for (const auto to : able_to_lead(*s, self, all))
+      if (all.at(to).leads + 1 < led) {
+        out.push_back({s->group, to});
+        return out;
+      }
+  return out;
+}
+
+std::vector<leader_transfer> give_away(const std::vector<group_standing>& here,
+                                       consensus::node_id self, const leading_candidates& all) {
+  std::vector<leader_transfer> out;
+  for (const auto& s : here) {
+    if (s.term == 0)
+      continue;
+    const auto able = able_to_lead(s, self, all);
+    if (!able.empty())
+      out.push_back({s.group, able[s.group % able.size()]});
+  }
+  return out;
+}
+
+}  // namespace holdfast

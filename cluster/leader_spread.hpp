@@ -1,0 +1,39 @@
+#pragma once
+// Who should lead what: decided by each leader for the groups that it leads, from what it has heard. Pure.
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "cluster/group_standing.hpp"
+
+namespace holdfast {
+
+/// A member, as this node sees it.
+struct leading_candidate {
+  bool able = false;     ///< it is up and wants to lead
+  bool leaving = false;  ///< it is removed from the cluster: nothing is best led by it
+  std::size_t leads = 0;
+  std::map<group_id, std::uint64_t> applied;
+};
+using leading_candidates = std::map<consensus::node_id, leading_candidate>;
+
+struct leader_transfer {
+  group_id group = 0;
+  consensus::node_id to = 0;
+  bool operator==(const leader_transfer&) const = default;
+};
+
+/// It is able, votes in the group, and has caught up.
+bool can_lead(const leading_candidates& all, consensus::node_id who, const group_standing& what);
+
+/// Each group is best led by one of its voters, in turn; one that can lead gets what is its own. Of the others, one is
+/// given to whoever leads less even then: so that it comes to rest.
+std::vector<leader_transfer> spread(const std::vector<group_standing>& here,
+                                    consensus::node_id self, const leading_candidates& all);
+
+/// Everything that is led here, as far as somebody can take it.
+std::vector<leader_transfer> give_away(const std::vector<group_standing>& here,
+                                       consensus::node_id self, const leading_candidates& all);
+
+}  // namespace holdfast

@@ -1,0 +1,86 @@
+// Who leads what: the decision alone.
+
+#include "cluster/leader_spread.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace holdfast;
+
+namespace {
+
+using consensus::role;
+
+constexpr consensus::node_id first_node = 10;
+constexpr consensus::node_id second_node = 20;
+constexpr consensus::node_id third_node = 30;
+
+group_standing led(group_id group, std::vector<consensus::node_id> voters = {10, 20, 30}) {
+  group_standing out;
+  out.group = group;
+  out.term = 2;
+  out.applied = 5'000;
+  for (const auto id : voters)
+    out.members.members.push_back({id, std::to_string(id), role::voter});
+  return out;
+}
+
+leading_candidates all_able(const std::vector<group_standing>& groups) {
+  leading_candidates out;
+  for (const auto id : {first_node, second_node, third_node}) {
+    out[id].able = true;
+    for (const auto& s : groups)
+      out[id].applied[s.group] = s.applied;
+  }
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("leader spread: each group goes to the voter that is best for it, and stays there") {
+  const std::vector<group_standing> here{led(0), led(1), led(2), led(3)};
+  const auto all = all_able(here);
+  const std::vector<leader_transfer> wanted{{1, second_node}, {2, third_node}};
+  CHECK(spread(here, first_node, all) == wanted);
+  CHECK(spread({led(0), led(3)}, first_node, all).empty());
+}
+
+TEST_CASE(
+  "leader spread: nothing is given to who does not vote in the group, is behind, or wants none") {
+  const std::vector<group_standing> here{led(1)};
+  auto all = all_able(here);
+  SUBCASE("it is behind") { all[second_node].applied[1] = 3'999; }
+  SUBCASE("it is cordoned or down") { all[second_node].able = false; }
+  SUBCASE("it has said nothing of the group") { all[second_node].applied.clear(); }
+  CHECK(spread(here, first_node, all).empty());
+}
+
+TEST_CASE("leader spread: a node that still catches up is no voter, so the others share") {
+  auto group = led(1, {first_node, third_node});
+  group.members.members.push_back({second_node, "20", role::spare});
+  const auto all = all_able({group});
+  CHECK(spread({group}, first_node, all) == std::vector<leader_transfer>{{1, third_node}});
+}
+
+TEST_CASE("leader spread: what a dead node would lead goes one at a time to who leads less") {
+  const std::vector<group_standing> here{led(1), led(4), led(7)};  // all of them the second node's
+  auto all = all_able(here);
+  all[second_node].able = false;
+  CHECK(spread(here, first_node, all) == std::vector<leader_transfer>{{1, third_node}});
+  all[third_node].leads = 2;
+  CHECK(spread(here, first_node, all).empty());
+}
+
+TEST_CASE("leader spread: a node that is removed is nobody's best leader") {
+  const std::vector<group_standing> here{led(1), led(3)};
+  auto all = all_able(here);
+  all[second_node].leaving = true;
+  const std::vector<leader_transfer> wanted{{1, third_node}, {3, third_node}};
+  CHECK(spread(here, first_node, all) == wanted);
+}
+
+TEST_CASE("leader spread: who gives everything away gives it to those that can take it") {
+  const std::vector<group_standing> here{led(0), led(1), led(2, {first_node})};
+  const auto all = all_able(here);
+  const std::vector<leader_transfer> wanted{{0, second_node}, {1, third_node}};
+  CHECK(give_away(here, first_node, all) == wanted);
+}

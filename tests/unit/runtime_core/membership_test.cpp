@@ -1,0 +1,91 @@
+// The members of the cluster as state of group 0: what is decided, what is stored, what is refused.
+
+#include "runtime/core/membership.hpp"
+
+#include <doctest/doctest.h>
+
+#include "persistence/memory_store.hpp"
+#include "runtime/core/apply.hpp"
+
+using namespace holdfast;
+
+namespace {
+
+struct cluster_record {
+  memory_store disk;
+  fact_machine machine;
+  std::uint64_t index = 0;
+
+  membership now() const {
+    auto loaded = load_membership(disk);
+    REQUIRE(loaded);
+    return std::move(*loaded);
+  }
+  /// Decides and applies; gives how many facts that were.
+  std::size_t change(const member_change& wanted) {
+    auto facts = decide(now(), wanted);
+    REQUIRE(facts);
+    const auto count = facts->size();
+    auto record = std::make_shared<turn_record>();
+    record->at = 1'000;
+    record->facts = std::move(*facts);
+    const std::vector<std::shared_ptr<const turn_record>> records{std::move(record)};
+    write_set writes;
+    machine.apply(disk, catalog_group, ++index, records, writes);
+    REQUIRE(disk.write(writes, true));
+    return count;
+  }
+  errc refusal(const member_change& wanted) const {
+    const auto facts = decide(now(), wanted);
+    REQUIRE_FALSE(facts);
+    CHECK_FALSE(facts.error().context.empty());
+    return facts.error().code;
+  }
+};
+
+const form_cluster formed{{{"n1", "h1:1"}, {"n2", "h2:1"}}};
+
+}  // namespace
+
+TEST_CASE("membership: those that formed the cluster are recorded once") {
+  cluster_record c;
+  CHECK(c.change(formed) == 2);
+  CHECK(c.change(form_cluster{{{"n7", "h7:1"}}}) == 0);
+  CHECK(c.now().size() == 2);
+  CHECK(c.now().at("n2") == node_record{"n2", "h2:1", {}, false, 1'000});
+}
+
+TEST_CASE("membership: a node is added once; asked for again with its folder, nothing changes") {
+  cluster_record c;
+  c.change(formed);
+  CHECK(c.change(add_node{"n3", "h3:1", "f3"}) == 1);
+  CHECK(c.change(add_node{"n3", "h3:1", "f3"}) == 0);
+  CHECK(c.refusal(add_node{"n3", "h3:1", "another"}) == errc::conflict);
+  CHECK(c.refusal(add_node{"n3", "h9:1", "f3"}) == errc::conflict);
+  CHECK(c.refusal(add_node{"n1", "h1:1", {}}) == errc::conflict);
+  CHECK(c.refusal(add_node{"n4", "h3:1", "f4"}) == errc::conflict);
+  CHECK(count_members(c.now()) == 3);
+}
+
+TEST_CASE("membership: a removed name does not come back, its address may") {
+  cluster_record c;
+  c.change(formed);
+  CHECK(c.change(remove_node{"n2"}) == 1);
+  CHECK(c.change(remove_node{"n2"}) == 0);
+  CHECK_FALSE(find_member(c.now(), "n2"));
+  CHECK(c.now().at("n2").removed);
+  CHECK(c.refusal(add_node{"n2", "h2:1", "f"}) == errc::conflict);
+  CHECK(c.change(add_node{"n3", "h2:1", "f"}) == 1);
+}
+
+TEST_CASE("membership: the last node, and one that is none, are not removed; there is a bound") {
+  cluster_record c;
+  c.change(form_cluster{{{"n1", "h1:1"}}});
+  CHECK(c.refusal(remove_node{"n1"}) == errc::conflict);
+  CHECK(c.refusal(remove_node{"n2"}) == errc::not_found);
+  for (std::size_t i = 2; i <= members_max; ++i) {
+    const auto name = "n" + std::to_string(i);
+    c.change(add_node{name, name + ":1", name});
+  }
+  CHECK(c.refusal(add_node{"more", "more:1", "f"}) == errc::conflict);
+}

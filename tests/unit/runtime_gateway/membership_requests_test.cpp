@@ -1,0 +1,110 @@
+// Nodes that ask to join, and those that are told to leave.
+
+#include "tests/unit/runtime_gateway/asking.hpp"
+
+using namespace holdfast;
+using namespace holdfast::testing;
+
+namespace {
+
+/// n1, asked here, of three that are up.
+struct asking_members : asking {
+  asking_members() {
+    node.cluster_now.emplace();
+    node.cluster_now->name = "prod";
+    for (const char* name : {"n1", "n2", "n3"})
+      node.cluster_now->nodes.push_back(
+        {name, "10.0.0.1" + std::string{name + 1} + ":7071", "up", "1", 1, 3, "member"});
+  }
+  json joining(json more = json::object()) const {
+    json out{{"name", "n4"}, {"address", "10.0.0.14:7071"}};
+    out.update(more);
+    return out;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("members: a node that may join is told who is there, once it is recorded") {
+  asking_members at;
+  const auto got = at.ask("POST", "/v1/nodes",
+                          at.joining({{"folder", "f4"},
+                                      {"cluster", "prod"},
+                                      {"partitions", 4},
+                                      {"feature_level", feature_level}})
+                            .dump());
+  CHECK_FALSE(got->answer);
+  REQUIRE(at.node.member_changes.size() == 1);
+  const auto& wanted = std::get<add_node>(at.node.member_changes[0].wanted);
+  CHECK(wanted.name == "n4");
+  CHECK(wanted.address == "10.0.0.14:7071");
+  CHECK(wanted.folder == "f4");
+  REQUIRE(at.node.member_changes[0].audit);
+  CHECK(at.node.member_changes[0].audit->subject == "n4");
+  at.node.member_changes[0].tell(command_done{});
+  REQUIRE(got->answer);
+  CHECK(got->status() == 201);
+  CHECK(got->body()["members"].size() == 3);
+  CHECK(got->body()["partitions"] == 4);
+  CHECK(at.node.audits.empty());  // it is in the record
+}
+
+TEST_CASE("members: what could never work is refused before anything is recorded") {
+  asking_members at;
+  const std::pair<json, const char*> cases[] = {
+    {{{"cluster", "test"}}, "cluster.name"},
+    {{{"partitions", 12}}, "made for 12"},
+    {{{"feature_level", feature_level - 1}}, "same release"},
+    {{{"feature_level", feature_level + 1}}, "same release"},
+    {{{"address", "127.0.0.1:7071"}}, "cannot reach"},
+  };
+  for (const auto& [more, why] : cases) {
+    CAPTURE(why);
+    const auto got = at.ask("POST", "/v1/nodes", at.joining(more).dump());
+    REQUIRE(got->answer);
+    CHECK(got->status() == 409);
+    CHECK(got->body()["detail"].get<std::string>().find(why) != std::string::npos);
+  }
+  for (const auto* body :
+       {R"({})", R"({"name":"n4"})", R"({"name":"N 4","address":"h:1"})",
+        R"({"name":"n4","address":"h"})", R"({"name":"n4","address":"h:1","x":1})"})
+    CHECK(at.ask("POST", "/v1/nodes", body)->status() == 422);
+  CHECK(at.node.member_changes.empty());
+}
+
+TEST_CASE("members: a refusal of the owner of group 0 is the answer") {
+  asking_members at;
+  const auto got = at.ask("POST", "/v1/nodes", at.joining().dump());
+  at.node.member_changes.at(0).tell(error{errc::conflict, removed_notice("n4")});
+  CHECK(got->status() == 409);
+  CHECK(got->body()["detail"].get<std::string>().find("takes a new name") != std::string::npos);
+}
+
+TEST_CASE("members: a node is removed as long as the others that are up are a majority") {
+  asking_members at;
+  const auto got = at.ask("DELETE", "/v1/nodes/n3");
+  REQUIRE(at.node.member_changes.size() == 1);
+  CHECK(std::get<remove_node>(at.node.member_changes[0].wanted).name == "n3");
+  at.node.cluster_now->nodes[2].membership = "removing";
+  at.node.member_changes[0].tell(command_done{});
+  CHECK(got->status() == 202);
+  CHECK(got->body()["membership"] == "removing");
+
+  at.node.cluster_now->nodes[2].membership = "member";
+  at.node.cluster_now->nodes[1].state = "down";
+  const auto refused = at.ask("DELETE", "/v1/nodes/n3");
+  CHECK(refused->status() == 409);
+  CHECK(refused->body()["detail"].get<std::string>().find("no majority") != std::string::npos);
+  CHECK(at.node.member_changes.size() == 1);
+  const auto dead = at.ask("DELETE", "/v1/nodes/n2");
+  CHECK(at.node.member_changes.size() == 2);
+  const auto forced = at.ask("DELETE", "/v1/nodes/n3?force=true");
+  CHECK(at.node.member_changes.size() == 3);
+}
+
+TEST_CASE("members: a node that is alone takes none, and says how it could") {
+  asking at;
+  const auto got = at.ask("POST", "/v1/nodes", R"({"name":"n4","address":"10.0.0.14:7071"})");
+  CHECK(got->status() == 409);
+  CHECK(got->body()["detail"].get<std::string>().find("cluster init") != std::string::npos);
+}

@@ -1,0 +1,220 @@
+// `cluster init` and `cluster join`: what is done to a stopped node's data folder before it is a member.
+
+#include <netdb.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cluster/cluster_identity.hpp"
+#include "persistence/rocksdb_store.hpp"
+#include "runtime/host/config.hpp"
+#include "tools/holdfast/command_tree.hpp"
+
+namespace holdfast::cli {
+
+namespace {
+
+using json = nlohmann::ordered_json;
+
+constexpr std::uint64_t folder_memory_bytes = 256ULL << 20;
+constexpr std::chrono::milliseconds link_reach_limit{2'000};
+
+struct membership_options {
+  std::string config;
+  std::string address;  ///< URL of a member
+};
+
+[[noreturn]] void fail_membership(const error& why) {
+  throw command_failure{why.code == errc::conflict || why.code == errc::gone ? exit_code::refused
+                        : why.code == errc::not_found                        ? exit_code::not_found
+                        : why.code == errc::schema                           ? exit_code::usage
+                                                                             : exit_code::failed,
+                        why.context};
+}
+
+/// The node's settings, as `serve` would have them.
+node_config settings_of(const membership_options& options) {
+  auto loaded = load_config(std::filesystem::path{options.config}, {}, process_environment());
+  if (!loaded) {
+    command_failure failure{exit_code::usage, to_string(loaded.problems.front())};
+    for (std::size_t i = 1; i < loaded.problems.size(); ++i)
+      failure.details.push_back(to_string(loaded.problems[i]));
+    throw failure;
+  }
+  const auto& config = loaded.config;
+  if (config.data.empty())
+    refuse_usage(options.config + " names no data folder; write `data:`");
+  if (config.cluster.is_alone())
+    refuse_usage(options.config +
+                 " says nothing of a cluster; write `cluster: { name: NAME, advertise: "
+                 "\"HOST:PORT\" }` with the address at which other nodes reach this one");
+  return std::move(loaded.config);
+}
+
+std::unique_ptr<store> open_folder(const node_config& config, bool create) {
+  std::error_code failed;
+  if (create)
+    std::filesystem::create_directories(config.data, failed);
+  auto opened = open_rocksdb({config.data.string(), folder_memory_bytes, create});
+  if (!opened)
+    fail_membership(opened.error());
+  return std::move(*opened);
+}
+
+using found_addresses = std::unique_ptr<addrinfo, void (*)(addrinfo*)>;
+found_addresses look_up(const std::string& link, int flags) {
+  addrinfo wanted{};
+  wanted.ai_socktype = SOCK_STREAM;
+  wanted.ai_flags = flags;
+  addrinfo* found = nullptr;
+  const std::string host{host_of_link(link)};
+  const auto port = link.substr(link.rfind(':') + 1);
+  if (::getaddrinfo(host.c_str(), port.c_str(), &wanted, &found) != 0)
+    found = nullptr;
+  return {found, ::freeaddrinfo};
+}
+
+/// Somebody listens there.
+bool is_reachable(const std::string& link) {
+  const auto found = look_up(link, 0);
+  if (!found)
+    return false;
+  const int file =
+    ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, found->ai_protocol);
+  if (file < 0)
+    return false;
+  (void)::connect(file, found->ai_addr, found->ai_addrlen);  // how it ends, the socket says
+  pollfd one{file, POLLOUT, 0};
+  int failure = 1;
+  socklen_t size = sizeof failure;
+  const bool connected = ::poll(&one, 1, static_cast<int>(link_reach_limit.count())) > 0 &&
+                         ::getsockopt(file, SOL_SOCKET, SO_ERROR, &failure, &size) == 0 &&
+                         failure == 0;
+  ::close(file);
+  return connected;
+}
+
+/// It is an address of this machine, and its port is free.
+bool can_listen(const std::string& link) {
+  const auto found = look_up(link, AI_PASSIVE);
+  if (!found)
+    return false;
+  const int file = ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, found->ai_protocol);
+  if (file < 0)
+    return false;
+  const int yes = 1;
+  (void)::setsockopt(file, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  const bool bound = ::bind(file, found->ai_addr, found->ai_addrlen) == 0;
+  ::close(file);
+  return bound;
+}
+
+/// What the members would refuse later is said now, before anything is written.
+void check_join(const node_config& config, const json& cluster) {
+  if (const auto name = cluster.value("name", ""); name != config.cluster.name)
+    throw command_failure{exit_code::refused, "the cluster there is `" + name +
+                                                "`, the configuration says `" +
+                                                config.cluster.name + "`; see `cluster.name`"};
+  if (!can_listen(config.cluster.advertise))
+    throw command_failure{exit_code::refused,
+                          "cannot listen at " + config.cluster.advertise +
+                            ": it is no address of this machine, or in use; see "
+                            "`cluster.advertise`"};
+  std::string silent;
+  for (const auto& node : cluster.value("nodes", json::array()))
+    if (node.value("state", "") != "down" && node.value("membership", "") == "member" &&
+        node.value("id", "") != config.node && !is_reachable(node.value("address", "")))
+      silent +=
+        (silent.empty() ? "" : ", ") + node.value("id", "") + " at " + node.value("address", "");
+  if (!silent.empty())
+    throw command_failure{exit_code::unavailable, "this machine does not reach the link of " +
+                                                    silent +
+                                                    "; nodes must reach each other on these ports"};
+}
+
+exit_code join(session& with, const membership_options& options) {
+  const auto config = settings_of(options);
+  auto& api = with.api_at(options.address);
+  const auto cluster = api.get(api_path{"/v1/cluster"});
+  check_join(config, cluster);
+  const auto groups = cluster.value("partitions", json::array()).size();
+  if (groups < 2)
+    throw command_failure{exit_code::refused, "the node at " + api.server() + " has no partitions"};
+  const auto partitions = static_cast<std::uint16_t>(groups - 1);
+  const auto disk = open_folder(config, true);
+  const auto folder = begin_joining(*disk, config.cluster.name, config.node, partitions);
+  if (!folder)
+    fail_membership(folder.error());
+  const auto joined = api.post(api_path{"/v1/nodes"}, {{"name", config.node},
+                                                       {"address", config.cluster.advertise},
+                                                       {"folder", *folder},
+                                                       {"cluster", config.cluster.name},
+                                                       {"partitions", partitions},
+                                                       {"feature_level", feature_level}});
+  std::map<std::string, std::string> members;
+  for (const auto& one : joined.value("members", json::array()))
+    members.emplace(one.value("name", ""), one.value("address", ""));
+  if (auto marked = finish_joining(*disk, members); !marked)
+    fail_membership(marked.error());
+  with.out().document(joined, view::any, with.now());
+  with.out().say("`" + config.node +
+                 "` is let into the cluster; start it: holdfast serve --config " + options.config +
+                 "\n`holdfast node describe " + config.node + "` shows how far it is");
+  return exit_code::done;
+}
+
+exit_code init_cluster(session& with, const membership_options& options) {
+  const auto config = settings_of(options);
+  for (const auto& [name, address] : config.cluster.peers)
+    if (name != config.node)
+      refuse_usage("`cluster.peers` names `" + name +
+                   "`: the folder becomes a cluster of one node, which the others then join; write "
+                   "`advertise` alone");
+  const auto disk = open_folder(config, false);
+  if (auto made =
+        make_first_member(*disk, config.cluster.name, config.node, config.cluster.advertise);
+      !made)
+    fail_membership(made.error());
+  with.out().say(
+    "the folder " + config.data.string() + " is that of `" + config.node +
+    "`, the first member of the cluster `" + config.cluster.name +
+    "`\nstart it: holdfast serve --config " + options.config +
+    "\nthen, on each other machine: holdfast cluster join --config FILE --address URL");
+  return exit_code::done;
+}
+
+CLI::App& add_config_option(CLI::App& verb, membership_options& into) {
+  verb.add_option("-c,--config", into.config, "the node's settings, as for `serve`")
+    ->required()
+    ->option_text("FILE");
+  return verb;
+}
+
+}  // namespace
+
+void add_membership_verbs(command_tree& tree, CLI::App& cluster) {
+  auto first = std::make_shared<membership_options>();
+  add_config_option(
+    tree.verb(cluster, "init",
+              "make the stopped folder of a node that was alone the first member of a cluster",
+              "holdfast cluster init --config /etc/holdfast/node.yaml",
+              [first](session& with) { return init_cluster(with, *first); }),
+    *first);
+  auto joining = std::make_shared<membership_options>();
+  auto& join_verb = add_config_option(
+    tree.verb(cluster, "join",
+              "let this machine into a running cluster; then start it with `serve`",
+              "holdfast cluster join --config /etc/holdfast/node.yaml --address "
+              "https://10.0.0.11:7070",
+              [joining](session& with) { return join(with, *joining); }),
+    *joining);
+  join_verb.add_option("--address", joining->address, "any member (default: as --server)")
+    ->option_text("URL");
+}
+
+}  // namespace holdfast::cli
