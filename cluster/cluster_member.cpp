@@ -11,11 +11,12 @@ namespace holdfast {
 namespace {
 
 constexpr std::size_t raft_frame_bytes_max = 8U << 20;
-constexpr auto tick_every = std::chrono::milliseconds{50};
-constexpr unsigned ticks_per_status = 8;   // 400 ms
-constexpr unsigned ticks_per_spread = 20;  // 1 s
-constexpr unsigned ticks_per_giving = 4;   // 200 ms, while cordoned
-constexpr unsigned ticks_per_change = 4;   // of members
+/// How long a request waits at most for the leader that it did not find.
+constexpr auto tick_every = std::chrono::milliseconds{10};
+constexpr unsigned ticks_per_status = 40;   // 400 ms
+constexpr unsigned ticks_per_spread = 100;  // 1 s
+constexpr unsigned ticks_per_giving = 20;   // 200 ms, while cordoned
+constexpr unsigned ticks_per_change = 20;   // of members
 constexpr std::int64_t define_ms_max = 2'000;
 constexpr std::size_t trailing_bytes_all = 256U << 20;
 constexpr std::size_t trailing_bytes_min = 1U << 20;
