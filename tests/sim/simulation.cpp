@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "runtime/core/membership.hpp"
+
 namespace holdfast::sim {
 
 namespace {
@@ -239,9 +241,33 @@ void simulation::lead_one() {
 void simulation::define(std::uint32_t versions) {
   if (catalog_term_ == 0)
     return;
+  change_members(versions);
   auto record = std::make_shared<turn_record>();
   record->at = now;
   record->facts.push_back(definition_applied{"agent", "llm", versions, "{}", "sim"});
+  require(bool{log_->propose(catalog_group, catalog_term_, std::move(record))},
+          "group 0 takes no record");
+}
+
+/// As the catalogue does: one change after the other, decided on what is applied.
+void simulation::change_members(std::uint32_t turn) {
+  if (log_->queued(catalog_group) != 0)
+    return;
+  const auto known = load_membership(disk);
+  require(bool{known}, "the members cannot be read");
+  require(known->empty() || count_members(*known) != 0, "a cluster without a member");
+  const auto number = std::to_string(turn);
+  member_change wanted = form_cluster{{{"n1", "h1:1"}, {"n2", "h2:1"}, {"n3", "h3:1"}}};
+  if (!known->empty() && turn % 3 == 0)
+    wanted = remove_node{std::next(known->begin(), turn % known->size())->first};
+  else if (!known->empty())
+    wanted = add_node{"n" + number, "h" + number + ":1", "folder of " + number};
+  auto facts = decide(*known, wanted);
+  if (!facts || facts->empty())
+    return;
+  auto record = std::make_shared<turn_record>();
+  record->at = now;
+  record->facts = std::move(*facts);
   require(bool{log_->propose(catalog_group, catalog_term_, std::move(record))},
           "group 0 takes no record");
 }

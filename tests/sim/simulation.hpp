@@ -45,8 +45,8 @@ public:
   void mail(group_id target, group_id source, std::uint64_t sequence,
             const outbox_message& message);
   void receipt(group_id source, group_id target, std::uint64_t sequence, bool taken);
-  void crash(bool in_handler = false);  ///< of the process, before anything else happens
-  void define(std::uint32_t versions);
+  void crash(bool in_handler = false);       ///< of the process, before anything else happens
+  void define(std::uint32_t versions);       ///< and now and then changes who is a member
   bool may(unsigned per_mille, fault what);  ///< a fault happens now; it is counted
   template <class... Parts>
   void say(const Parts&... parts) {
@@ -142,6 +142,7 @@ private:
   void drain();
   template <class Has, class Do>
   void on_any(Has has, Do act);
+  void change_members(std::uint32_t turn);
   void say_line(const std::string& line) const;
 
   // final_checks.cpp
