@@ -92,8 +92,8 @@ public:
                std::chrono::steady_clock::now().time_since_epoch())
         .count();
     };
-    snapshots = std::make_unique<snapshot_exchange>(std::move(moves));
-    log = std::make_unique<replicated_log>(disk, machine_, *this, *this, *snapshots, options,
+    snapshots = std::make_shared<snapshot_exchange>(std::move(moves));
+    log = std::make_shared<replicated_log>(disk, machine_, *this, *this, *snapshots, options,
                                            [](const error& why) { FAIL(why.context); });
     REQUIRE(log->start(groups));
   }
@@ -140,8 +140,8 @@ public:
   }
 
   memory_store disk;
-  std::unique_ptr<snapshot_exchange> snapshots;
-  std::unique_ptr<replicated_log> log;
+  std::shared_ptr<snapshot_exchange> snapshots;
+  std::shared_ptr<replicated_log> log;
   std::atomic<int> installs{0};
   std::mutex mutex;
   std::map<group_id, std::uint64_t> led;
@@ -175,7 +175,7 @@ public:
   ~cluster_in_memory() {
     for (auto& [id, node] : nodes_)
       if (node->log)
-        node->log->stop();
+        node->stop();  // its exchange first, whose thread may be telling its log
   }
   void start() {
     for (auto& [id, node] : nodes_)
@@ -200,27 +200,30 @@ public:
   }
   void carry(consensus::node_id from, consensus::node_id to,
              std::vector<codec::group_message> messages) {
+    std::shared_ptr<replicated_log> target;  // stays while it is told, also when it is replaced
     {
       const std::lock_guard lock{mutex_};
       if (down_.contains(from) || down_.contains(to))
         return;
+      target = nodes_.at(to)->log;
     }
     // Through its bytes, so that nothing is shared between nodes.
     auto read = codec::decode_raft_frame(codec::encode_raft_frame(messages));
     REQUIRE(read);
-    nodes_.at(to)->log->receive(from, std::move(*read));
+    target->receive(from, std::move(*read));
   }
   bool carry(consensus::node_id from, consensus::node_id to, const link_frame& frame) {
+    std::shared_ptr<snapshot_exchange> target;
     {
       const std::lock_guard lock{mutex_};
       if (down_.contains(from) || down_.contains(to))
         return false;
+      target = nodes_.at(to)->snapshots;
     }
-    auto& target = *nodes_.at(to)->snapshots;
     if (const auto* request = std::get_if<link::snapshot_request>(&frame))
-      target.received(from, *request);
+      target->received(from, *request);
     else
-      target.received(from, link::snapshot_chunk{std::get<link::snapshot_chunk>(frame)});
+      target->received(from, link::snapshot_chunk{std::get<link::snapshot_chunk>(frame)});
     return true;
   }
   test_node& at(consensus::node_id id) { return *nodes_.at(id); }
