@@ -187,7 +187,7 @@ struct catalog_state {
       members_waiting.push_back(std::move(request));
       return;
     }
-    const auto now = load_membership(*services->records);
+    const auto now = load_cluster_state(*services->records);
     if (!now)
       return answer_member(request.from, now.error());
     auto facts = decide(*now, request.wanted);

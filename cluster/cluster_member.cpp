@@ -58,7 +58,7 @@ status cluster_member::prepare() {
   identity_ = std::move(*identity);
   folders_.insert(identity_.folders.begin(), identity_.folders.end());
   directory_ = std::make_unique<member_directory>(p_.node, identity_.told);
-  auto known = load_membership(*p_.disk);
+  auto known = load_cluster_state(*p_.disk);
   if (!known)
     return known.error();
   directory_->take(std::move(*known));
@@ -274,7 +274,7 @@ void cluster_member::end_removed() {
 }
 
 void cluster_member::read_members() {
-  auto known = load_membership(*p_.disk);
+  auto known = load_cluster_state(*p_.disk);
   HOLDFAST_ASSERT(known, "the members of the cluster cannot be read");
   const auto before = directory_->get();
   if (!directory_->take(std::move(*known)))
@@ -295,7 +295,7 @@ bool cluster_member::is_leaving() const {
 
 bool cluster_member::is_joining() const {
   const auto standings = log_->standings();
-  return groups_voted_in(standings, self_) < standings.size();
+  return groups_settled_in(standings, self_, voters_planned(standings)) < standings.size();
 }
 
 /// A node that is removed is spoken to until no group has it.
@@ -311,20 +311,59 @@ void cluster_member::choose_peers() {
   peers_chosen_ = std::move(wanted);
 }
 
-/// The groups that are led here get the members that group 0 names.
-void cluster_member::change_members() {
-  wanted_members wanted;
+wanted_members cluster_member::members_wanted() const {
+  wanted_members out;
   for (const auto& [id, node] : *directory_->get())
     if (node.certain)
-      wanted[id] = {node.address, node.removed, id == self_ || link_->connected(node.name)};
-  for (const auto& change : plan_changes(log_->standings(), self_, wanted))
+      out[id] = {node.address, node.removed, id == self_ || link_->connected(node.name),
+                 owns_partitions(node.roles)};
+  return out;
+}
+
+voter_plan cluster_member::voters_planned(const std::vector<group_standing>& standings) const {
+  return plan_voters(standings, members_wanted(), directory_->settings().replication);
+}
+
+/// The groups that are led here get the members that group 0 names.
+void cluster_member::change_members() {
+  const auto standings = log_->standings();
+  for (const auto& change :
+       plan_changes(standings, self_, members_wanted(), voters_planned(standings)))
     log_->post([change](consensus::raft_host& host, std::uint64_t now_ms) {
       // Refused: not the leader any more, or not now.
       if (change.address.empty())
         (void)host.remove_member(now_ms, change.group, change.who);
       else
-        (void)host.add_member(now_ms, change.group, change.who, change.address);
+        (void)host.add_member(now_ms, change.group, {change.who, change.address, change.as});
     });
+}
+
+/// Group 0's state follows the configuration of its leader, and what each node says of its own. Said until it does.
+void cluster_member::record_settings() {
+  if (!log_->leads(catalog_group))
+    return;
+  std::vector<member_change> wanted{set_replication{p_.config.replication}};
+  const auto heard = heard_.fresh(steady_ms());
+  for (const auto& [id, node] : *directory_->get()) {
+    if (!node.certain || node.removed)
+      continue;
+    if (id == self_)
+      wanted.emplace_back(change_roles{node.name, p_.roles});
+    else if (const auto told = heard.find(node.name); told != heard.end())
+      wanted.emplace_back(change_roles{node.name, told->second.status.roles});
+  }
+  const auto now = load_cluster_state(*p_.disk);
+  if (!now || now->nodes.empty())
+    return;
+  for (auto& change : wanted) {
+    const auto facts = decide(*now, change);
+    if (!facts) {
+      if (refusals_logged_.insert(facts.error().context).second)
+        log::warn("roles-not-taken", {{"why", facts.error().context}});
+    } else if (!facts->empty()) {
+      p_.change(std::move(change));
+    }
+  }
 }
 
 // ---- now and then ----------------------------------------------------------------------------------------------------
@@ -344,9 +383,11 @@ void cluster_member::tick() {
     return;
   if (ticks_done_ % ticks_per_change == 0)
     change_members();
-  if (ticks_done_ % ticks_per_spread == 0)
+  if (ticks_done_ % ticks_per_spread == 0) {
     judge_clock();
-  if (cordoned_ || clock_is_off_ || is_leaving()) {
+    record_settings();
+  }
+  if (cordoned_ || clock_is_off_ || is_leaving() || !owns_partitions(p_.roles)) {
     if (ticks_done_ % ticks_per_giving == 0)
       lead_elsewhere();
   } else if (ticks_done_ % ticks_per_spread == 0) {
@@ -364,6 +405,7 @@ void cluster_member::tell_status() {
   const auto applied = log_->applied(catalog_group);
   now.definitions = definitions_pending_ == 0 ? applied : definitions_at_.load();
   now.cordoned = cordoned_;
+  now.roles = p_.roles;
   for (const auto& s : log_->standings()) {
     if (s.term != 0)
       now.leaders.push_back({s.group, self_, s.term});
@@ -433,12 +475,12 @@ leading_candidates cluster_member::candidates() const {
   const auto heard = heard_.fresh(steady_ms());
   for (const auto& [id, node] : *directory_->get()) {
     auto& one = out[id];
-    one.leaving = node.removed;
+    one.leaving = node.removed || !owns_partitions(node.roles);
     const auto found = heard.find(node.name);
     if (found == heard.end())
       continue;
     const auto& told = found->second.status;
-    one.able = !told.draining && !told.cordoned;
+    one.able = !told.draining && !told.cordoned && owns_partitions(told.roles);
     one.leads = told.leaders.size();
     for (const auto& [group, index] : told.applied)
       one.applied[group] = index;
@@ -453,7 +495,10 @@ void cluster_member::give(const std::vector<leader_transfer>& what) {
     });
 }
 
-void cluster_member::spread_leaders() { give(spread(log_->standings(), self_, candidates())); }
+void cluster_member::spread_leaders() {
+  const auto standings = log_->standings();
+  give(spread(standings, self_, candidates(), voters_planned(standings)));
+}
 
 /// Asks a peer for each group that is led here. Gives how many of those somebody can take.
 std::size_t cluster_member::lead_elsewhere() {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,9 @@ public:
                        net::responder)>
       serve_stale;
     std::function<bool()> draining;
+    node_roles roles = node_roles::both;
+    /// To whoever leads group 0 here, from its own ticker: its state should say so.
+    std::function<void(member_change)> change;
     /// This node is no member any more: it must end. Any thread, once.
     std::function<void()> removed;
   };
@@ -83,7 +87,7 @@ public:
   void read_members();
   /// What the first leader of group 0 has to record: those that formed the cluster.
   form_cluster formed_by() const { return {directory_->told()}; }
-  /// Waiting to be a voter of every group.
+  /// Waiting to be what it shall be in every group.
   bool is_joining() const;
   /// Every group has a leader that this node knows.
   bool has_leaders() const;
@@ -114,6 +118,9 @@ private:
   void judge_clock();
   void choose_peers();
   void change_members();
+  void record_settings();
+  wanted_members members_wanted() const;
+  voter_plan voters_planned(const std::vector<group_standing>& standings) const;
   void log_members();
   bool is_leaving() const;
   leading_candidates candidates() const;
@@ -121,7 +128,7 @@ private:
   std::size_t lead_elsewhere();
   void end_removed();
   cluster_node_view view_of(consensus::node_id id, const known_node& node,
-                            const std::vector<group_standing>& standings,
+                            const std::vector<group_standing>& standings, const voter_plan& plan,
                             const peers_heard::table& heard) const;
 
   const parts p_;
@@ -138,6 +145,7 @@ private:
   bool clock_is_off_ = false;
   std::map<std::string, std::string> peers_chosen_;
   std::map<std::string, std::string> memberships_logged_;
+  std::set<std::string> refusals_logged_;
   std::atomic<bool> leaving_{false};
   std::atomic<bool> cordoned_{false};
   std::atomic<bool> removed_{false};

@@ -48,14 +48,16 @@ void cluster_member::measure(std::vector<metric_value>& out) const {
 
 cluster_node_view cluster_member::view_of(consensus::node_id id, const known_node& node,
                                           const std::vector<group_standing>& standings,
+                                          const voter_plan& plan,
                                           const peers_heard::table& heard) const {
   cluster_node_view out;
   out.id = node.name;
   out.address = node.address;
-  out.replicas = static_cast<std::uint32_t>(groups_voted_in(standings, id));
-  out.membership = node.removed                      ? "removing"
-                   : out.replicas < standings.size() ? "joining"
-                                                     : "member";
+  out.roles = node.roles;
+  out.replicas = static_cast<std::uint32_t>(groups_held(standings, id));
+  out.membership = node.removed                                                ? "removing"
+                   : groups_settled_in(standings, id, plan) < standings.size() ? "joining"
+                                                                               : "member";
   out.leaders = static_cast<std::uint32_t>(std::count_if(
     standings.begin(), standings.end(), [&](const auto& s) { return s.leader == id; }));
   const auto found = heard.find(node.name);
@@ -76,11 +78,12 @@ cluster_node_view cluster_member::view_of(consensus::node_id id, const known_nod
 void cluster_member::log_members() {
   std::map<std::string, std::string> now;
   const auto standings = log_->standings();
+  const auto plan = voters_planned(standings);
   for (const auto& [id, node] : *directory_->get())
     if (node.certain)
       now.emplace(node.name, !is_shown(standings, id, node)
                                ? "removed"
-                               : view_of(id, node, standings, {}).membership);
+                               : view_of(id, node, standings, plan, {}).membership);
   for (const auto& [name, state] : now)
     if (const auto was = memberships_logged_.find(name);
         was != memberships_logged_.end() && was->second != state) {
@@ -109,7 +112,7 @@ cluster_view cluster_member::view() const {
     group.leader = name_of(s.leader);
     std::uint64_t newest = s.applied;
     for (const auto& member : s.members.members) {
-      replica_view replica{name_of(member.id), 0, 0};
+      replica_view replica{name_of(member.id), 0, 0, member.as == consensus::role::voter};
       if (member.id == self_)
         replica.applied = s.applied;
       else if (const auto found = heard.find(replica.node); found != heard.end())
@@ -125,9 +128,10 @@ cluster_view cluster_member::view() const {
       replica.lag = newest - replica.applied;
     out.partitions.push_back(std::move(group));
   }
+  const auto plan = voters_planned(standings);
   for (const auto& [id, node] : *table)
     if (is_shown(standings, id, node))
-      out.nodes.push_back(view_of(id, node, standings, heard));
+      out.nodes.push_back(view_of(id, node, standings, plan, heard));
   std::sort(out.nodes.begin(), out.nodes.end(),
             [](const auto& a, const auto& b) { return a.id < b.id; });
   return out;

@@ -13,14 +13,21 @@ const leading_candidate* find_candidate(const leading_candidates& all, consensus
   return found == all.end() ? nullptr : &found->second;
 }
 
-/// In the order of ids, which is the same on every node.
-consensus::node_id best_leader(const group_standing& what, const leading_candidates& all) {
+/// The first voter of the plan. Without one: in the order of ids.
+consensus::node_id best_leader(const group_standing& what, const leading_candidates& all,
+                               const voter_plan& plan) {
+  const auto stays = [&](consensus::node_id id) {
+    const auto* known = find_candidate(all, id);
+    return what.members.is_voter(id) && !(known && known->leaving);
+  };
+  if (const auto planned = plan.find(what.group); planned != plan.end())
+    for (const auto id : planned->second)
+      if (stays(id))
+        return id;
   std::vector<consensus::node_id> voters;
-  for (const auto& member : what.members.members) {
-    const auto* known = find_candidate(all, member.id);
-    if (member.as == consensus::role::voter && !(known && known->leaving))
+  for (const auto& member : what.members.members)
+    if (stays(member.id))
       voters.push_back(member.id);
-  }
   if (voters.empty())
     return 0;
   std::sort(voters.begin(), voters.end());
@@ -47,7 +54,8 @@ bool can_lead(const leading_candidates& all, consensus::node_id who, const group
 }
 
 std::vector<leader_transfer> spread(const std::vector<group_standing>& here,
-                                    consensus::node_id self, const leading_candidates& all) {
+                                    consensus::node_id self, const leading_candidates& all,
+                                    const voter_plan& plan) {
   std::vector<leader_transfer> out;
   std::size_t led = 0;
   std::vector<const group_standing*> of_others;  // led here in place of one who cannot
@@ -55,7 +63,7 @@ std::vector<leader_transfer> spread(const std::vector<group_standing>& here,
     if (s.term == 0)
       continue;
     ++led;
-    const auto best = best_leader(s, all);
+    const auto best = best_leader(s, all, plan);
     if (best == self)
       continue;
     if (can_lead(all, best, s))

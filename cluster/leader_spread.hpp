@@ -5,14 +5,14 @@
 #include <map>
 #include <vector>
 
-#include "cluster/group_standing.hpp"
+#include "cluster/member_changes.hpp"
 
 namespace holdfast {
 
 /// A member, as this node sees it.
 struct leading_candidate {
   bool able = false;     ///< it is up and wants to lead
-  bool leaving = false;  ///< it is removed from the cluster: nothing is best led by it
+  bool leaving = false;  ///< it is removed, or owns nothing: nothing is best led by it
   std::size_t leads = 0;
   std::map<group_id, std::uint64_t> applied;
 };
@@ -27,10 +27,11 @@ struct leader_transfer {
 /// It is able, votes in the group, and has caught up.
 bool can_lead(const leading_candidates& all, consensus::node_id who, const group_standing& what);
 
-/// Each group is best led by one of its voters, in turn; one that can lead gets what is its own. Of the others, one is
+/// Each group is best led by the first of those that are to vote in it and do; one that can lead gets what is its own. Of the others, one is
 /// given to whoever leads less even then: so that it comes to rest.
 std::vector<leader_transfer> spread(const std::vector<group_standing>& here,
-                                    consensus::node_id self, const leading_candidates& all);
+                                    consensus::node_id self, const leading_candidates& all,
+                                    const voter_plan& plan);
 
 /// Everything that is led here, as far as somebody can take it.
 std::vector<leader_transfer> give_away(const std::vector<group_standing>& here,

@@ -1,6 +1,7 @@
 #include "cluster/member_changes.hpp"
 
 #include <algorithm>
+#include <optional>
 
 namespace holdfast {
 
@@ -13,13 +14,13 @@ bool is_in_another_group(const std::vector<group_standing>& here, group_id group
   });
 }
 
-/// One that should vote in the group and does not.
-const std::pair<const consensus::node_id, wanted_member>*
-missing_from(const group_standing& s, const wanted_members& wanted) {
-  for (const auto& one : wanted)
-    if (!one.second.removed && one.second.reachable && !s.members.is_voter(one.first))
-      return &one;
-  return nullptr;
+bool is_in(const std::vector<consensus::node_id>& ids, consensus::node_id who) {
+  return std::find(ids.begin(), ids.end(), who) != ids.end();
+}
+
+bool is_standby(const group_standing& s, consensus::node_id who) {
+  const auto* member = s.members.find(who);
+  return member != nullptr && member->as == consensus::role::standby;
 }
 
 consensus::node_id leftover_in(const group_standing& s, const std::vector<group_standing>& here,
@@ -34,10 +35,68 @@ consensus::node_id leftover_in(const group_standing& s, const std::vector<group_
   return 0;
 }
 
+/// The next step of one group. Voters come before anybody goes or ceases to vote: first those that hold all of it.
+std::optional<group_change> next_change(const group_standing& s,
+                                        const std::vector<group_standing>& here,
+                                        consensus::node_id self, const wanted_members& wanted,
+                                        const std::vector<consensus::node_id>& voters) {
+  const auto lacks = [&](consensus::node_id id, consensus::role as) {
+    const auto& one = wanted.at(id);
+    const auto* member = s.members.find(id);
+    return !one.removed && one.reachable && (member == nullptr || member->as != as);
+  };
+  const auto made = [&](consensus::node_id id, consensus::role as) {
+    return group_change{s.group, id, wanted.at(id).address, as};
+  };
+  for (const auto id : voters)
+    if (is_standby(s, id) && lacks(id, consensus::role::voter))
+      return made(id, consensus::role::voter);
+  if (const auto who = leftover_in(s, here, self, wanted); who != 0)
+    return group_change{s.group, who, {}};
+  for (const auto id : voters)
+    if (lacks(id, consensus::role::voter))
+      return made(id, consensus::role::voter);
+  const bool all_vote = std::all_of(voters.begin(), voters.end(),
+                                    [&](const auto id) { return s.members.is_voter(id); });
+  for (const auto& [id, one] : wanted)
+    if (id != self && !is_in(voters, id) && lacks(id, consensus::role::standby) &&
+        (all_vote || !s.members.is_voter(id)))
+      return made(id, consensus::role::standby);
+  return std::nullopt;
+}
+
 }  // namespace
 
+std::vector<consensus::node_id> voters_of(group_id group, const wanted_members& wanted,
+                                          std::size_t replication) {
+  std::vector<consensus::node_id> able;
+  std::vector<consensus::node_id> present;
+  for (const auto& [id, one] : wanted)
+    if (!one.removed) {
+      present.push_back(id);
+      if (one.worker)
+        able.push_back(id);
+    }
+  if (able.empty())
+    able = std::move(present);
+  const auto count = replication == 0 ? able.size() : std::min(replication, able.size());
+  std::vector<consensus::node_id> out;
+  for (std::size_t i = 0; i < count; ++i)
+    out.push_back(able[(group + i) % able.size()]);
+  return out;
+}
+
+voter_plan plan_voters(const std::vector<group_standing>& here, const wanted_members& wanted,
+                       std::size_t replication) {
+  voter_plan out;
+  for (const auto& s : here)
+    out.emplace(s.group, voters_of(s.group, wanted, replication));
+  return out;
+}
+
 std::vector<group_change> plan_changes(const std::vector<group_standing>& here,
-                                       consensus::node_id self, const wanted_members& wanted) {
+                                       consensus::node_id self, const wanted_members& wanted,
+                                       const voter_plan& plan) {
   std::vector<group_change> out;
   std::size_t busy = 0;
   for (const auto& s : here)
@@ -45,19 +104,28 @@ std::vector<group_change> plan_changes(const std::vector<group_standing>& here,
   for (const auto& s : here) {
     if (s.term == 0 || s.changing)
       continue;
-    if (const auto who = leftover_in(s, here, self, wanted); who != 0) {
-      out.push_back({s.group, who, {}});
-    } else if (const auto* one = missing_from(s, wanted); one && busy < changes_at_once_max) {
-      out.push_back({s.group, one->first, one->second.address});
-      ++busy;
-    }
+    auto next = next_change(s, here, self, wanted, plan.at(s.group));
+    if (!next || (!next->address.empty() && busy >= changes_at_once_max))
+      continue;
+    busy += next->address.empty() ? 0U : 1U;
+    out.push_back(std::move(*next));
   }
   return out;
 }
 
-std::size_t groups_voted_in(const std::vector<group_standing>& here, consensus::node_id who) {
-  return static_cast<std::size_t>(std::count_if(
-    here.begin(), here.end(), [&](const auto& s) { return s.members.is_voter(who); }));
+std::size_t groups_held(const std::vector<group_standing>& here, consensus::node_id who) {
+  return static_cast<std::size_t>(std::count_if(here.begin(), here.end(), [&](const auto& s) {
+    return s.members.is_voter(who) || is_standby(s, who);
+  }));
+}
+
+std::size_t groups_settled_in(const std::vector<group_standing>& here, consensus::node_id who,
+                              const voter_plan& plan) {
+  return static_cast<std::size_t>(std::count_if(here.begin(), here.end(), [&](const auto& s) {
+    const auto found = plan.find(s.group);
+    const bool votes = found != plan.end() && is_in(found->second, who);
+    return votes ? s.members.is_voter(who) : is_standby(s, who);
+  }));
 }
 
 bool is_in_a_group(const std::vector<group_standing>& here, consensus::node_id who) {

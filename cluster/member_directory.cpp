@@ -16,13 +16,13 @@ member_directory::member_directory(std::string self, std::map<std::string, std::
 /// A state without this node is older than its joining: then what it was told counts as well.
 bool member_directory::rebuild() {
   node_table next;
-  for (const auto& [name, node] : stated_)
-    next[node_id_of(name)] = {name, node.address, node.folder, node.removed, true};
+  for (const auto& [name, node] : stated_.nodes)
+    next[node_id_of(name)] = {name, node.address, node.folder, node.removed, true, node.roles};
   const auto add = [&](const std::map<std::string, std::string>& more) {
     for (const auto& [name, address] : more)
-      next.try_emplace(node_id_of(name), known_node{name, address, {}, false, false});
+      next.try_emplace(node_id_of(name), known_node{name, address, {}, false, false, {}});
   };
-  if (!stated_.contains(self_))
+  if (!stated_.nodes.contains(self_))
     add(told_);
   add(heard_);
   if (table_ && *table_ == next)
@@ -47,17 +47,23 @@ std::optional<std::string> member_directory::name_of(consensus::node_id id) cons
   return known ? std::optional{std::move(known->name)} : std::nullopt;
 }
 
-bool member_directory::take(membership stated) {
+bool member_directory::take(cluster_state stated) {
   const std::lock_guard lock{mutex_};
+  const bool is_set = stated.settings != stated_.settings;
   stated_ = std::move(stated);
-  return rebuild();
+  return rebuild() || is_set;
+}
+
+cluster_settings member_directory::settings() const {
+  const std::lock_guard lock{mutex_};
+  return stated_.settings;
 }
 
 bool member_directory::hear(const std::vector<link::known_member>& said) {
   const std::lock_guard lock{mutex_};
   bool is_new = false;
   for (const auto& node : said)
-    if (!stated_.contains(node.name) && heard_.size() < members_max)
+    if (!stated_.nodes.contains(node.name) && heard_.size() < members_max)
       is_new = heard_.emplace(node.name, node.address).second || is_new;
   return is_new && rebuild();
 }

@@ -24,6 +24,7 @@ struct known_node {
   std::string folder;  ///< empty: not told
   bool removed = false;
   bool certain = false;  ///< group 0 says so
+  node_roles roles = node_roles::both;
   bool operator==(const known_node&) const = default;
 };
 using node_table = std::map<consensus::node_id, known_node>;
@@ -39,10 +40,11 @@ public:
   std::optional<std::string> name_of(consensus::node_id id) const;
 
   /// What group 0 has by now. Counts before everything else. True: something is new.
-  bool take(membership stated);
+  bool take(cluster_state stated);
   /// What a peer has of group 0: this node may not have got to it yet. True: something is new.
   bool hear(const std::vector<link::known_member>& said);
 
+  cluster_settings settings() const;
   /// The members in group 0 that are not removed.
   std::vector<link::known_member> certain() const;
   const std::map<std::string, std::string>& told() const noexcept { return told_; }
@@ -53,7 +55,7 @@ private:
   const std::string self_;
   const std::map<std::string, std::string> told_;
   mutable std::mutex mutex_;
-  membership stated_;
+  cluster_state stated_;
   std::map<std::string, std::string> heard_;
   std::shared_ptr<const node_table> table_;
 };

@@ -199,9 +199,7 @@ struct node::impl : commit_listener {
       caf::anon_send(catalogue, atom::member_v, member_request{member->formed_by(), {}, nullptr});
   }
   void see_members(const std::vector<std::shared_ptr<const turn_record>>& records) {
-    const auto changes = [](const fact& f) {
-      return std::holds_alternative<node_added>(f) || std::holds_alternative<node_removed>(f);
-    };
+    const auto changes = [](const fact& f) { return concerns_membership(f); };
     if (member && std::any_of(records.begin(), records.end(), [&](const auto& record) {
           return std::any_of(record->facts.begin(), record->facts.end(), changes);
         }))
@@ -323,6 +321,11 @@ status node::impl::join_cluster() {
     front->handle_stale(std::move(request), std::move(who), stale_ms, std::move(to));
   };
   p.draining = [this] { return draining.load(); };
+  p.roles = opts.config.roles;
+  p.change = [this](member_change wanted) {
+    if (const auto owner = catalog_owner())
+      caf::anon_send(owner, atom::member_v, member_request{std::move(wanted), {}, nullptr});
+  };
   p.removed = [this] {
     if (opts.removed)
       opts.removed();
@@ -420,6 +423,7 @@ gateway_options node::impl::gateway_settings() {
   };
   out.offload = [this](std::function<void()> work) { slow->post(std::move(work)); };
   out.digest = sha256;
+  out.takes_requests = takes_requests(opts.config.roles);
   if (known_keys.is_on()) {
     out.authenticate = [this](std::string_view token) {
       return known_keys.find(token, wall_now());
@@ -610,6 +614,7 @@ void node::stop(std::chrono::milliseconds limit) {
   }
   self.http.reset();  // cancels calls: their actors end
   self.actors.reset();
+  self.requests.end();
   self.front.reset();
   self.server.reset();
   self.disk.reset();

@@ -45,7 +45,7 @@ public:
   result<std::uint64_t> propose(std::uint64_t now_ms, std::uint64_t term,
                                 std::shared_ptr<const std::string> data, group_sink sink);
   status transfer(std::uint64_t now_ms, node_id to, group_sink sink);
-  status add_member(std::uint64_t now_ms, node_id id, std::string address, group_sink sink);
+  status add_member(std::uint64_t now_ms, member wanted, group_sink sink);
   status remove_member(std::uint64_t now_ms, node_id id, group_sink sink);
   status offer_snapshot(std::uint64_t now_ms, node_id to, std::uint64_t term,
                         std::uint64_t snapshot_id, std::uint64_t index, group_sink sink);
@@ -72,7 +72,7 @@ private:
   };
   struct change_state {
     bool adding = true;
-    member who;
+    member who;  // and what it shall be
     std::uint64_t deadline_ms = 0;
   };
   struct transfer_state {

@@ -73,15 +73,17 @@ status raft_group::begin_change(std::uint64_t now_ms, change_state wanted, group
   return ok_status();
 }
 
-status raft_group::add_member(std::uint64_t now_ms, node_id id, std::string address,
-                              group_sink sink) {
-  if (id == 0 || address.empty())
-    return error{errc::malformed, "a member needs an id and an address"};
+status raft_group::add_member(std::uint64_t now_ms, member wanted, group_sink sink) {
+  const auto& [id, address, as] = wanted;
+  if (id == 0 || address.empty() || as == role::spare)
+    return error{errc::malformed, "a member needs an id, an address, and something to do"};
+  if (leading_term_ != 0 && id == options_.core.self && as != role::voter)
+    return error{errc::conflict, "a leader votes: transfer leadership first"};
   if (core_->members().find(id) == nullptr)
     for (const auto& m : core_->members().members)
       if (m.address == address)
         return error{errc::conflict, "another member has this address"};
-  return begin_change(now_ms, {true, {id, std::move(address), role::spare}, 0}, sink);
+  return begin_change(now_ms, {true, std::move(wanted), 0}, sink);
 }
 
 /// A node that is not in its own newest configuration does not campaign in libraft, as it should
@@ -99,7 +101,8 @@ void raft_group::end_change(errc outcome, group_sink sink) {
 }
 
 /// One step at a time, each when the one before has taken effect. Asked for again after a loss of
-/// leadership, it goes on where it was.
+/// leadership, it goes on where it was. A voter that shall be a standby is removed first, for the reason above: one
+/// that holds the only copy of the change to its role would neither campaign nor vote for another.
 void raft_group::drive_change(std::uint64_t now_ms, group_sink sink) {
   if (!change_)
     return;
@@ -116,20 +119,23 @@ void raft_group::drive_change(std::uint64_t now_ms, group_sink sink) {
                                      [&](const member& m) { return m.id == who.id; });
   raft_core::updates updates;
   if (change_->adding) {
-    if (present && present->as == role::voter) {
+    if (present && present->as == who.as) {
       end_change(errc::ok, sink);
       return;
     }
-    if (present && core_->match_index(who.id) != core_->log().last() &&
+    if (present && present->as != role::voter &&
+        core_->match_index(who.id) != core_->log().last() &&
         core_->catch_up_of(who.id) != raft_core::catch_up_state::finished) {
       core_->catch_up(now_ms, who.id, updates);
       take(now_ms, std::move(updates), sink);
       return;
     }
-    if (present)
-      position->as = role::voter;
+    if (!present)
+      next.members.push_back({who.id, who.address, role::spare});
+    else if (present->as == role::voter)
+      next.members.erase(position);
     else
-      next.members.push_back(who);
+      position->as = who.as;
   } else {
     if (!present) {
       end_change(errc::ok, sink);

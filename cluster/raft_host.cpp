@@ -73,10 +73,9 @@ status raft_host::transfer(std::uint64_t now_ms, group_id group, node_id to) {
   return with(group, [&](raft_group& g) { return g.transfer(now_ms, to, sink()); });
 }
 
-status raft_host::add_member(std::uint64_t now_ms, group_id group, node_id id,
-                             std::string address) {
+status raft_host::add_member(std::uint64_t now_ms, group_id group, member wanted) {
   return with(group,
-              [&](raft_group& g) { return g.add_member(now_ms, id, std::move(address), sink()); });
+              [&](raft_group& g) { return g.add_member(now_ms, std::move(wanted), sink()); });
 }
 
 status raft_host::remove_member(std::uint64_t now_ms, group_id group, node_id id) {

@@ -50,10 +50,11 @@ public:
   /// leadership is lost, or `transfer_failed` is told (and lost as well when the request had been
   /// sent). Errors: `not_leader`, `conflict`, `not_found`.
   status transfer(std::uint64_t now_ms, group_id group, node_id to);
-  /// Makes the node a spare, lets it catch up, then makes it a voter; ends with `change_ended`. One
-  /// at a time per group; asked for again it goes on where it was. Errors: `not_leader`,
-  /// `conflict`, `malformed`.
-  status add_member(std::uint64_t now_ms, group_id group, node_id id, std::string address);
+  /// Makes the node a voter or a standby, whatever it was: a new one is a spare until it has caught up. Ends
+  /// with
+  /// `change_ended`. One at a time per group; asked for again it goes on where it was. A leader stays a voter. Errors:
+  /// `not_leader`, `conflict`, `malformed`.
+  status add_member(std::uint64_t now_ms, group_id group, member wanted);
   /// Ends with `change_ended`. A leader does not remove itself: transfer first (`conflict`). Errors
   /// as above.
   status remove_member(std::uint64_t now_ms, group_id group, node_id id);

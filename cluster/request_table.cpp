@@ -45,6 +45,17 @@ void request_table::lose(group_id group) {
     tell(error{errc::unknown_outcome, {}});
 }
 
+void request_table::end() {
+  for (auto& bucket : parts_) {
+    std::unordered_map<std::uint64_t, waiting>
+      let_go;  // outside of the lock: closures do something when they end
+    {
+      const std::lock_guard lock{bucket.mutex};
+      let_go.swap(bucket.requests);
+    }
+  }
+}
+
 std::size_t request_table::size() const {
   std::size_t out = 0;
   for (const auto& bucket : parts_) {

@@ -22,6 +22,8 @@ public:
   /// The group is not led here any more: its clients learn, on this thread, that their outcome is
   /// unknown.
   void lose(group_id group);
+  /// Lets go of all that wait, before what their closures lead to is taken apart. Nothing is added any more.
+  void end();
   std::size_t size() const;
 
 private:

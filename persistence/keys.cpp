@@ -18,6 +18,7 @@ enum class meta_kind : std::uint8_t {
   snapshot_metadata = 5,
   log_range = 6,
   member = 7,
+  cluster_settings = 8,
 };
 
 // Whether it is state of the group (goes with a snapshot of it, is replaced by one), or of this node's log of it. Every
@@ -27,6 +28,7 @@ constexpr bool is_state(meta_kind kind) {
     case meta_kind::partition_state:
     case meta_kind::audit_head:
     case meta_kind::member:
+    case meta_kind::cluster_settings:
       return true;
     case meta_kind::log_state:
     case meta_kind::hard_state:
@@ -240,6 +242,7 @@ std::string member(std::string_view node) {
   return meta(catalog_group, meta_kind::member).append(node);
 }
 
+std::string cluster_settings() { return meta(catalog_group, meta_kind::cluster_settings); }
 range members() { return starting_with(meta(catalog_group, meta_kind::member)); }
 
 std::string audit_head(group_id group) { return meta(group, meta_kind::audit_head); }

@@ -56,6 +56,7 @@ std::string partition_state(group_id group);  ///< meta
 std::string audit_head(group_id group);       ///< meta: where the group's audit chain ends
 std::string member(std::string_view node);    ///< meta, of group 0: a node that is or was a member
 range members();
+std::string cluster_settings();         ///< meta, of group 0
 std::string log_state(group_id group);  ///< meta: the log's own {term, applied index}
 // Of the replicated log: meta, and the entries, in order of index, in family::log.
 std::string hard_state(group_id group);

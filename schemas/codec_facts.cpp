@@ -77,8 +77,10 @@ HOLDFAST_FACT(handler_recovered, HandlerRecovered, trigger);
 HOLDFAST_FACT(event_skipped, EventSkipped, mailbox_no, run);
 HOLDFAST_FACT(output_refused, OutputRefused, run, reason);
 HOLDFAST_FACT(audit_recorded, AuditRecorded, by, method, route, subject, request_id, peer, outcome);
-HOLDFAST_FACT(node_added, NodeAdded, name, address, folder);
+HOLDFAST_FACT(node_added, NodeAdded, name, address, folder, roles);
 HOLDFAST_FACT(node_removed, NodeRemoved, name, address, folder);
+HOLDFAST_FACT(node_changed, NodeChanged, name, address, folder, roles);
+HOLDFAST_FACT(cluster_changed, ClusterChanged, replication);
 
 constexpr auto fact_indexes = std::make_index_sequence<std::variant_size_v<fact>>{};
 

@@ -21,7 +21,8 @@ HOLDFAST_WIRE(open_run, OpenRun, id, version, mailbox_no, event_seq, event, retr
               output_retries, failed_effect, traceparent);
 HOLDFAST_WIRE(hold, Hold, by, reason, since);
 HOLDFAST_WIRE(mailbox_entry, MailboxEntry, no, event_seq, id, run, received_at);
-HOLDFAST_WIRE(node_record, NodeRecord, name, address, folder, removed, at);
+HOLDFAST_WIRE(node_record, NodeRecord, name, address, folder, removed, at, roles);
+HOLDFAST_WIRE(cluster_settings, ClusterSettings, replication);
 HOLDFAST_WIRE(agent_state, AgentState, name, seq, created_at, updated_at, mailbox_next,
               mailbox_head, skipped, run, effects, effect_next, timers, timer_next, message_next,
               message_bytes, conversation, memory_seq, paused, quarantined, used, version, last_run,
@@ -87,6 +88,7 @@ std::string encode(const partition_state& value) { return encode_as_message(valu
 std::string encode(const run_summary& value) { return encode_as_message(value); }
 
 std::string encode(const node_record& value) { return encode_as_message(value); }
+std::string encode(const cluster_settings& value) { return encode_as_message(value); }
 
 std::string encode(const mailbox_entry& value) { return encode_as_message(value); }
 
@@ -106,6 +108,9 @@ result<run_summary> decode_run(std::string_view bytes) {
 
 result<node_record> decode_node_record(std::string_view bytes) {
   return decode_as_message<node_record>(bytes);
+}
+result<cluster_settings> decode_cluster_settings(std::string_view bytes) {
+  return decode_as_message<cluster_settings>(bytes);
 }
 
 result<mailbox_entry> decode_mailbox_entry(std::string_view bytes) {

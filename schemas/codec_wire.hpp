@@ -50,6 +50,7 @@ HOLDFAST_WIRE_ENUM(message_role, system, MessageRole);
 HOLDFAST_WIRE_ENUM(resolution, succeeded, Resolution);
 HOLDFAST_WIRE_ENUM(timer_kind, sleep, TimerKind);
 HOLDFAST_WIRE_ENUM(outbox_kind, event, OutboxKind);
+HOLDFAST_WIRE_ENUM(node_roles, both, NodeRoles);
 
 template <class E>
 constexpr bool is_stored(int number) noexcept {

@@ -58,7 +58,9 @@ constexpr std::array<std::string_view, std::variant_size_v<fact>> names{"event_r
                                                                         "output_refused",
                                                                         "audit_recorded",
                                                                         "node_added",
-                                                                        "node_removed"};
+                                                                        "node_removed",
+                                                                        "node_changed",
+                                                                        "cluster_changed"};
 
 template <class T>
 constexpr bool concerns_partition =
@@ -66,7 +68,8 @@ constexpr bool concerns_partition =
   std::is_same_v<T, idempotency_recorded> || std::is_same_v<T, outbox_acked> ||
   std::is_same_v<T, inbound_accepted> || std::is_same_v<T, dead_letter_dropped> ||
   std::is_same_v<T, definition_applied> || std::is_same_v<T, audit_recorded> ||
-  std::is_same_v<T, node_added> || std::is_same_v<T, node_removed>;
+  std::is_same_v<T, node_added> || std::is_same_v<T, node_removed> ||
+  std::is_same_v<T, node_changed> || std::is_same_v<T, cluster_changed>;
 
 }  // namespace
 

@@ -11,6 +11,7 @@
 #include "schemas/effect.hpp"
 #include "schemas/event.hpp"
 #include "schemas/ids.hpp"
+#include "schemas/node_roles.hpp"
 
 namespace holdfast {
 
@@ -415,6 +416,7 @@ struct node_added {
   std::string name;
   std::string address;  ///< `host:port` of its link
   std::string folder;   ///< id of its data folder; empty: not told, the first one that comes counts
+  node_roles roles = node_roles::both;
   bool operator==(const node_added&) const = default;
 };
 /// It is none any more, for good: leaders take it out of their groups. The rest is as it was added.
@@ -423,6 +425,19 @@ struct node_removed {
   std::string address;
   std::string folder;
   bool operator==(const node_removed&) const = default;
+};
+/// Its configuration gives a member other roles. The rest is as it was added.
+struct node_changed {
+  std::string name;
+  std::string address;
+  std::string folder;
+  node_roles roles = node_roles::both;
+  bool operator==(const node_changed&) const = default;
+};
+/// What is the same on all nodes.
+struct cluster_changed {
+  std::uint32_t replication = 0;  ///< voters of a group; 0: every node that owns partitions
+  bool operator==(const cluster_changed&) const = default;
 };
 
 using fact = std::variant<
@@ -434,7 +449,7 @@ using fact = std::variant<
   awaiting_event, awaited_event_received, cancel_requested, effect_abandoned, agent_deleted,
   tool_refused, leader_started, event_routed, idempotency_recorded, outbox_acked, inbound_accepted,
   dead_letter_dropped, definition_applied, handler_recovered, event_skipped, output_refused,
-  audit_recorded, node_added, node_removed>;
+  audit_recorded, node_added, node_removed, node_changed, cluster_changed>;
 
 /// True for the facts that concern the partition and not the record's agent.
 bool is_partition_fact(const fact& f) noexcept;

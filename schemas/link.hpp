@@ -136,6 +136,7 @@ struct node_status {
   std::uint64_t definitions = 0;  ///< index of group 0 whose definitions it decides under
   /// All there are: a node that was away learns whom else to speak to before group 0 gets to it.
   std::vector<known_member> members = {};
+  node_roles roles = node_roles::both;  ///< by its configuration; group 0's leader records it
   bool operator==(const node_status&) const = default;
 };
 

@@ -191,8 +191,14 @@ struct node_record {
   std::string address;  ///< `host:port` of its link
   std::string folder;   ///< id of its data folder; empty: not told
   bool removed = false;
-  time_us at = 0;  ///< when it was added, or removed
+  time_us at = 0;  ///< when it was added, removed or changed
+  node_roles roles = node_roles::both;
   bool operator==(const node_record&) const = default;
+};
+/// As `cluster_changed` has it.
+struct cluster_settings {
+  std::uint32_t replication = 0;
+  bool operator==(const cluster_settings&) const = default;
 };
 
 std::string_view to_string(agent_status value) noexcept;

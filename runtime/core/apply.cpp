@@ -303,9 +303,15 @@ void fact_machine::apply_to_partition(const reader& view, group_id group, const 
     out.put(family::outbox, keys::outbox(group, sent->target_group, sent->sequence),
             codec::encode(sent->message));
   else if (const auto* added = std::get_if<node_added>(&f))
-    put_member({added->name, added->address, added->folder, false, record.at}, out);
+    put_member({added->name, added->address, added->folder, false, record.at, added->roles}, out);
   else if (const auto* removed = std::get_if<node_removed>(&f))
     put_member({removed->name, removed->address, removed->folder, true, record.at}, out);
+  else if (const auto* changed = std::get_if<node_changed>(&f))
+    put_member({changed->name, changed->address, changed->folder, false, record.at, changed->roles},
+               out);
+  else if (const auto* set = std::get_if<cluster_changed>(&f))
+    out.put(family::meta, keys::cluster_settings(),
+            codec::encode(cluster_settings{set->replication}));
   else if (const auto* audited = std::get_if<audit_recorded>(&f))
     append_audit(view, group, *audited, record.at, out);
 }

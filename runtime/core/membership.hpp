@@ -22,11 +22,20 @@ inline constexpr std::size_t members_max = 9;
 /// By name; those that were removed, too. Empty: the nodes that formed the cluster are not recorded yet.
 using membership = std::map<std::string, node_record, std::less<>>;
 
+/// What group 0 says of the cluster.
+struct cluster_state {
+  membership nodes;
+  cluster_settings settings;
+};
+
 /// As applied. Errors: `corrupt`, `io_failure`.
 result<membership> load_membership(const reader& from);
+result<cluster_state> load_cluster_state(const reader& from);
 
 const node_record* find_member(const membership& all, std::string_view name);  ///< not removed
 std::size_t count_members(const membership& all);
+/// Members that own partitions, apart from one.
+std::size_t count_other_workers(const membership& all, std::string_view name);
 
 /// Those that formed the cluster, once: without effect when there are members.
 struct form_cluster {
@@ -37,14 +46,27 @@ struct add_node {
   std::string name;
   std::string address;
   std::string folder;
+  node_roles roles = node_roles::both;
 };
 struct remove_node {
   std::string name;
 };
-using member_change = std::variant<form_cluster, add_node, remove_node>;
+/// A node's configuration says so.
+struct change_roles {
+  std::string name;
+  node_roles roles = node_roles::both;
+};
+struct set_replication {
+  std::uint32_t voters = 0;
+};
+using member_change =
+  std::variant<form_cluster, add_node, remove_node, change_roles, set_replication>;
 
 /// No facts: it is so already. Errors, for an operator: `conflict`, `not_found`.
-result<std::vector<fact>> decide(const membership& now, const member_change& wanted);
+result<std::vector<fact>> decide(const cluster_state& now, const member_change& wanted);
+
+/// `load_cluster_state` gives something else after this fact.
+bool concerns_membership(const fact& f) noexcept;
 
 /// What a node that is removed is told, by whoever it turns to. It ends when it hears this of itself.
 std::string removed_notice(std::string_view node);

@@ -27,6 +27,9 @@ struct api_call {
 
 std::span<const api_call> api_calls() noexcept;
 
+/// What a node answers for itself and for the cluster, whatever its roles are.
+inline bool is_of_the_node(const api_call& one) noexcept { return one.tag == "node"; }
+
 /// False for calls that a later release delivers.
 inline bool is_available(const api_call& one) noexcept { return one.serve != refuse_not_available; }
 

@@ -148,7 +148,9 @@ bool is_balanced(const cluster_view& view) {
   std::uint32_t least = UINT32_MAX;
   std::uint32_t most = 0;
   for (const auto& node : view.nodes) {
-    if (node.state == "up" && node.membership == "member") {
+    if (!owns_partitions(node.roles) && node.leaders == 0)
+      continue;
+    if (node.state == "up" && node.membership == "member" && owns_partitions(node.roles)) {
       least = std::min(least, node.leaders);
       most = std::max(most, node.leaders);
     } else if (node.state != "up" && node.leaders != 0) {

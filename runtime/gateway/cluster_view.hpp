@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "schemas/ids.hpp"
+#include "schemas/node_roles.hpp"
 
 namespace holdfast {
 
@@ -14,13 +15,15 @@ struct cluster_node_view {
   std::string state;    ///< up, down, draining (it stops), cordoned
   std::string version;  ///< empty: not known
   std::uint32_t leaders = 0;
-  std::uint32_t replicas = 0;         ///< partitions in which it votes
+  std::uint32_t replicas = 0;         ///< partitions of which it has a copy
   std::string membership = "member";  ///< joining (not yet in every partition), member, removing
+  node_roles roles = node_roles::both;
 };
 struct replica_view {
   std::string node;
   std::uint64_t applied = 0;  ///< index
   std::uint64_t lag = 0;      ///< entries behind the newest that is known here
+  bool votes = true;          ///< false: a standby, or one that is catching up
 };
 struct group_view {
   group_id id = 0;

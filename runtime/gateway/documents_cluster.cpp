@@ -17,6 +17,10 @@ void write_node_fields(json_writer& json, const cluster_node_view& node) {
   json.field("leaders", node.leaders);
   json.field("replicas", node.replicas);
   json.field("membership", node.membership);
+  json.key("roles").begin_array();
+  for (const auto role : names_of(node.roles))
+    json.value(role);
+  json.end_array();
 }
 
 }  // namespace
@@ -58,6 +62,7 @@ std::string cluster_document(const cluster_view& view) {
         .field("node", replica.node)
         .field("applied", replica.applied)
         .field("lag", replica.lag)
+        .field("votes", replica.votes)
         .end_object();
     json.end_array().end_object();
   }

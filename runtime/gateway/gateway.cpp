@@ -180,6 +180,11 @@ void gateway::dispatch(net::http_request&& request, origin from, net::responder 
       break;
   }
   const auto& row = api_calls()[found.number];
+  if (!from.authorised && !services_->opts.takes_requests && !is_of_the_node(row))
+    return reply.refuse(error{
+      errc::not_available,
+      "this node owns partitions and takes no requests (`roles: [worker]`): send this to a node "
+      "with the role `gateway`; `holdfast node list` shows them"});
   auto who = from.authorised ? from.authorised : local_principal();
   if (!from.authorised && services_->opts.authenticate &&
       needed(row.access, request.method(), row.method == "*") != permission::none) {

@@ -23,8 +23,9 @@ struct new_node {
 std::optional<refusal> read_new_node(const call& c, new_node& out) {
   if (auto checked = check_body(c.request.body, c.at().opts.body); !checked)
     return refusal{checked.error(), {}};
-  member_reader members{c.request.body,
-                        {"name", "address", "folder", "cluster", "partitions", "feature_level"}};
+  member_reader members{
+    c.request.body,
+    {"name", "address", "folder", "cluster", "partitions", "feature_level", "roles"}};
   members.require("name", "the name of the node");
   members.require("address", "where the other nodes reach its link, HOST:PORT");
   out.wanted.name = members.text("name");
@@ -37,6 +38,12 @@ std::optional<refusal> read_new_node(const call& c, new_node& out) {
     members.note("/name", "is no name of a node: lower-case letters, digits and -");
   if (members.good() && !is_link_address(out.wanted.address))
     members.note("/address", "expected HOST:PORT");
+  if (const auto names = members.texts("roles"); !names.empty()) {
+    const auto roles = parse_node_roles(names);
+    if (!roles)
+      members.note("/roles", "expected `gateway`, `worker`, or both of them");
+    out.wanted.roles = roles.value_or(node_roles::both);
+  }
   return members.good() ? std::nullopt : std::optional{members.refused()};
 }
 
@@ -93,16 +100,23 @@ answer_function when_changed(const answering& reply, Done done) {
   };
 }
 
-/// Those that are left and up are enough for every decision.
+/// Of every partition, those voters that are left and up are enough for every decision.
 bool are_majority_without(const cluster_view& view, std::string_view id) {
-  std::size_t left = 0;
-  std::size_t up = 0;
-  for (const auto& node : view.nodes)
-    if (node.id != id && node.membership != "removing") {
-      ++left;
-      up += node.state == "down" ? 0U : 1U;
-    }
-  return up * 2 > left;
+  const auto is_up = [&](const std::string& name) {
+    return std::any_of(view.nodes.begin(), view.nodes.end(), [&](const auto& node) {
+      return node.id == name && node.membership != "removing" && node.state != "down";
+    });
+  };
+  return std::all_of(view.partitions.begin(), view.partitions.end(), [&](const auto& partition) {
+    std::size_t left = 0;
+    std::size_t up = 0;
+    for (const auto& replica : partition.replicas)
+      if (replica.votes && replica.node != id) {
+        ++left;
+        up += is_up(replica.node) ? 1U : 0U;
+      }
+    return up * 2 > left;
+  });
 }
 
 std::string removed_document(const cluster_node_view& node, const cluster_view& view) {

@@ -170,7 +170,8 @@ constexpr std::array schemas{
     "properties":{"kind":{"const":"node"},"id":{"type":"string"},
     "address":{"type":"string"},"state":{"enum":["up","down","draining","cordoned"]},
     "version":{"type":["string","null"]},"leaders":{"type":"integer"},
-    "replicas":{"type":"integer","description":"Partitions in which it votes"},
+    "replicas":{"type":"integer","description":"Partitions of which it has a copy"},
+    "roles":{"type":"array","items":{"enum":["gateway","worker"]}},
     "membership":{"enum":["joining","member","removing","removed"],
     "description":"joining: not yet in every partition; removing: not yet out of every partition"},
     "partitions":{"type":"integer","description":"All there are"},"leading":{"type":"array","items":{"type":"integer"},
@@ -185,6 +186,7 @@ constexpr std::array schemas{
     "description":"HOST:PORT of its link"},
     "folder":{"type":"string","description":"Id of its data folder: asked again with the same, it is let in again"},
     "partitions":{"type":"integer"},"feature_level":{"type":"integer"},
+    "roles":{"type":"array","items":{"enum":["gateway","worker"]}},
     "cluster":{"type":"string"}}})"},
   api_schema{"Joined",
              R"({"type":"object","required":["kind","name","members","partitions"],"properties":{
@@ -205,7 +207,8 @@ constexpr std::array schemas{
     "replicas"],"properties":{"id":{"type":"integer"},"leader":{"type":["string","null"]},
     "term":{"type":"integer","description":"0: its leader has not told it yet"},"replicas":{"type":"array","items":{"type":"object",
     "required":["node","applied","lag"],"properties":{"node":{"type":"string"},
-    "applied":{"type":"integer"},"lag":{"type":"integer"}}}}}}}}})"},
+    "applied":{"type":"integer"},"lag":{"type":"integer"},
+    "votes":{"type":"boolean","description":"false: a standby"}}}}}}}}})"},
   api_schema{"Rebalanced",
              R"({"type":"object","required":["kind","balanced","nodes"],"properties":{
     "kind":{"const":"rebalance"},"balanced":{"type":"boolean"},

@@ -43,6 +43,8 @@ struct gateway_options {
   std::function<void(std::function<void()>)> offload;
   /// Milliseconds of a steady clock; null: the process's.
   std::function<std::int64_t()> steady_ms;
+  /// False: the node has the role `worker` alone, and answers operators only.
+  bool takes_requests = true;
   /// Where request ids begin; 0: somewhere at random.
   std::uint64_t request_seed = 0;
 };

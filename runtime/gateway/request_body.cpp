@@ -183,6 +183,25 @@ bool member_reader::flag(std::string_view name) {
   return truth.value_or(false);
 }
 
+std::vector<std::string> member_reader::texts(std::string_view name) {
+  std::vector<std::string> out;
+  const auto value = raw(name);
+  if (value.empty() || value == "null")
+    return out;
+  array_walk items{value};
+  bool good = items.is_array();
+  while (good && items.next()) {
+    auto text = string_value(items.value());
+    good = text.has_value();
+    if (good)
+      out.push_back(std::move(*text));
+  }
+  if (good)
+    return out;
+  note("/" + std::string{name}, "must be an array of strings");
+  return {};
+}
+
 void member_reader::require(std::string_view name, std::string_view what) {
   const auto value = raw(name);
   if (value.empty() || value == "null")

@@ -59,6 +59,8 @@ public:
   std::string text(std::string_view name);  ///< empty: absent, `null`, or a problem was noted
   std::optional<std::uint64_t> number(std::string_view name);
   bool flag(std::string_view name);
+  /// Of an array of strings; empty: absent, `null`, or a problem was noted.
+  std::vector<std::string> texts(std::string_view name);
   /// Notes a problem when the member is absent or null.
   void require(std::string_view name, std::string_view what);
   void note(std::string pointer, std::string detail);

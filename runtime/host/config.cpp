@@ -107,9 +107,9 @@ private:
       http(map_reader{below->value, "/http", problems});
     if (const auto* below = in.take("log"))
       log(map_reader{below->value, "/log", problems});
-    roles(in);
     if (const auto* below = in.take("cluster"))
       cluster(below->value, map_reader{below->value, "/cluster", problems});
+    roles(in);
     in.finish();
   }
 
@@ -166,16 +166,14 @@ private:
     if (!in.texts("roles", roles, 2))
       return;
     const auto& at = in.node().find("roles")->value;
-    for (const auto& role : roles)
-      if (role != "gateway" && role != "worker")
-        return in.problem(at, "/roles",
-                          "`roles`: expected `gateway` and `worker`, not `" + role + "`");
-    std::sort(roles.begin(), roles.end());
-    if (roles != std::vector<std::string>{"gateway", "worker"})
-      in.problem(
-        at, "/roles",
-        "`roles`: a node with one role is not available in this release; write [gateway, worker]",
-        errc::not_available);
+    const auto known = parse_node_roles(roles);
+    if (!known)
+      return in.problem(at, "/roles", "`roles`: expected `gateway`, `worker`, or both of them");
+    if (*known != node_roles::both && config_.cluster.is_alone())
+      return in.problem(at, "/roles",
+                        "`roles`: a node that is alone does both; with `cluster` (`peers`, or "
+                        "`advertise` to join one) others can do the rest");
+    config_.roles = *known;
   }
 
   void cluster(const document_node& at, map_reader in) {

@@ -18,6 +18,7 @@
 #include "schemas/effect.hpp"
 #include "schemas/error.hpp"
 #include "schemas/ids.hpp"
+#include "schemas/node_roles.hpp"
 
 namespace holdfast {
 
@@ -74,6 +75,7 @@ struct node_config {
   std::uint64_t memory_limit_bytes = 0;  ///< 0: from the cgroup or the machine
   retention_config retention;
   cluster_config cluster;
+  node_roles roles = node_roles::both;
   /// `dev` only, when there is no model: what to do about it, for the refusal of an LLM agent.
   std::string no_model_hint;
 };

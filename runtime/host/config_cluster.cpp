@@ -105,15 +105,7 @@ void read_cluster(map_reader in, const std::filesystem::path& base, cluster_conf
                "`advertise`: expected HOST:PORT, not `" + out.advertise + "`");
   if (const auto* tls = in.take("tls"))
     read_link_tls(map_reader{tls->value, in.pointer_of("tls"), in.problems()}, base, out);
-  const auto members = static_cast<std::uint32_t>(std::max<std::size_t>(1, out.peers.size()));
-  out.replication = members;
-  std::uint32_t replication = members;
-  if (in.number("replication", replication, 1, peers_max) && replication != members)
-    in.problem(in.node().find("replication")->value, "/replication",
-               "`replication`: every node holds every partition; fewer replicas than nodes are not "
-               "available in this release: leave it out" +
-                 (out.peers.empty() ? std::string{} : ", or write " + std::to_string(members)),
-               errc::not_available);
+  in.number("replication", out.replication, 1, peers_max);
   in.finish();
 }
 

@@ -16,7 +16,7 @@ struct cluster_config {
   std::uint16_t partitions = partitions_default;  ///< fixed when the data folder is made
   std::string advertise;  ///< `host:port` of this node's link; empty: no cluster, the node is alone
   std::map<std::string, std::string> peers;  ///< node → `host:port`; this node is one of them
-  std::uint32_t replication = 1;
+  std::uint32_t replication = 3;  ///< voters of a partition; the other nodes are standbys
   std::int64_t election_timeout_ms = 1'000;
   std::filesystem::path ca;  ///< PEM; empty: every address is loopback and the link is plain
   std::filesystem::path cert;

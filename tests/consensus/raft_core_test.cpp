@@ -323,8 +323,10 @@ TEST_CASE("raft_host: the only voter leads in a new term once that is durable, a
   CHECK(told.entries.size() == 1);
   CHECK(host.transfer(4, 3, 2).error().code == errc::not_found);
   CHECK(host.remove_member(4, 3, 1).error().code == errc::conflict);
-  CHECK(host.add_member(4, 3, 2, "node-1").error().code == errc::conflict);
-  CHECK(host.add_member(4, 3, 0, "node-9").error().code == errc::malformed);
+  CHECK(host.add_member(4, 3, {2, "node-1", role::voter}).error().code == errc::conflict);
+  CHECK(host.add_member(4, 3, {0, "node-9", role::voter}).error().code == errc::malformed);
+  CHECK(host.add_member(4, 3, {9, "node-9", role::spare}).error().code == errc::malformed);
+  CHECK(host.add_member(4, 3, {1, "node-1", role::standby}).error().code == errc::conflict);
   CHECK(host.snapshot_fetched(3, 1).error().code == errc::conflict);
 }
 

@@ -113,10 +113,10 @@ void node::transfer(group_id group, node_id to) {
   drain();
 }
 
-void node::add_member(group_id group, node_id who) {
+void node::add_member(group_id group, node_id who, consensus::role as) {
   groups_.at(group).change_outcome = errc::internal;
   groups_.at(group).changing = true;
-  if (!host_->add_member(clock(), group, who, address_of(who)))
+  if (!host_->add_member(clock(), group, {who, address_of(who), as}))
     groups_.at(group).changing = false;
   drain();
 }
@@ -269,10 +269,11 @@ void node::handle(const consensus::event& e) {
     auto& g = groups_.at(changed->group);
     g.changing = false;
     g.change_outcome = changed->outcome;
-    const bool member = host_->find(changed->group)->core().members().find(changed->member);
-    ++in_.count[changed->outcome != errc::ok ? count::change_not_done
-                : member                     ? count::member_added
-                                             : count::member_removed];
+    const auto* member = host_->find(changed->group)->core().members().find(changed->member);
+    ++in_.count[changed->outcome != errc::ok             ? count::change_not_done
+                : !member                                ? count::member_removed
+                : member->as == consensus::role::standby ? count::standby_made
+                                                         : count::member_added];
   } else if (std::holds_alternative<transfer_failed>(e)) {
     ++in_.count[count::transfer_failed];
   }

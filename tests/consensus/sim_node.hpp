@@ -33,7 +33,7 @@ public:
   /// A client's command. Gives whether it was appended.
   bool propose(group_id group, std::uint64_t id, std::uint64_t padding);
   void transfer(group_id group, node_id to);
-  void add_member(group_id group, node_id who);
+  void add_member(group_id group, node_id who, consensus::role as = consensus::role::voter);
   void remove_member(group_id group, node_id who);
   bool changing(group_id group) const { return groups_.at(group).changing; }
 

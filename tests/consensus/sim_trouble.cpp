@@ -194,11 +194,18 @@ void world::operate() {
       leader->add_member(group, strangers[luck.below(strangers.size())]);
     return;
   }
+  if (dead_ == 0 && !others.empty() && luck.per_mille(80)) {
+    const auto who = others[luck.below(others.size())];
+    count[count::standby_asked_of_voter] += members.is_voter(who);
+    leader->add_member(group, who, consensus::role::standby);
+    return;
+  }
   const auto pick = luck.below(10);
   if (pick < 4 && !others.empty()) {
     transfer(*leader, group, others[luck.below(others.size())]);
   } else if (pick < 8 && !strangers.empty()) {
-    leader->add_member(group, strangers[luck.below(strangers.size())]);
+    leader->add_member(group, strangers[luck.below(strangers.size())],
+                       luck.per_mille(100) ? consensus::role::standby : consensus::role::voter);
   } else if (dead_ == 0 && members.voters() > 1) {
     const auto self = luck.per_mille(150);
     if (self || !others.empty())

@@ -7,128 +7,19 @@ usage: membership_test.py [--seed N] [TestCase[.test]]
 import argparse
 import random
 import sys
-import threading
-import time
 import unittest
 
 from harness import waiting
-from harness.client import Unreachable
-from harness.cluster import AnyNode, Member, contents, free_ports
+from harness.cluster import free_ports
+from harness.growing import ECHO, GROUPS, GrowingChecks, Load, Nodes
 from harness.node import cli
 from harness.waiting import eventually
 
 OPTIONS = argparse.Namespace(seed=None)
 EXIT_REMOVED = 5
-GROUPS = 25
-ECHO = "kind: agent\ntype: echo\nbehaviour: native\n"
 
 
-class Nodes:
-    """Nodes that come and go; those that are up take requests."""
-
-    def __init__(self, test, seed):
-        self.test, self.dice, self.members = test, random.Random(seed), {}
-
-    def add(self, name, more=""):
-        """`more`: of `cluster`, beside its name and the address; none: the node is alone."""
-        port, link = free_ports(2)
-        one = Member(name, "", port)
-        self.test.addCleanup(one.remove)
-        one.link, one.file = f"127.0.0.1:{link}", f"{one.folder}/node.yaml"
-        one.alone = f"node: {name}\ndata: {one.data}\n"
-        one.settings = (f"{one.alone}cluster:\n  name: grown\n  election_timeout: 300ms\n"
-                        + (more or f'  advertise: "{one.link}"\n'))
-        one.configure(one.settings)
-        self.members[name] = one
-        return one
-
-    def __getitem__(self, name):
-        return self.members[name]
-
-    def up(self):
-        return [one for one in self.members.values() if one.address is not None]
-
-    def one_up(self):
-        up = self.up()
-        return self.dice.choice(up) if up else None
-
-    def join(self, name, at):
-        one = self.members.get(name) or self.add(name)
-        return cli("cluster", "join", "--config", one.file, "--address", "http://%s:%d" % self[at].address, "-o", "json")
-
-    def nodes_at(self, name):
-        try:
-            return {one["id"]: one for one in self[name].client.items("/v1/nodes")}
-        except (Unreachable, AssertionError):
-            return {}
-
-    def settled(self, names, seconds=60):
-        """Every one of them votes everywhere, nobody else does, and each sees it."""
-
-        def all_see_it():
-            for name in names:
-                seen = self.nodes_at(name)
-                if sorted(seen) != sorted(names) or not self[name].is_ready():
-                    return False
-                if any(one["membership"] != "member" or one["replicas"] != GROUPS for one in seen.values()):
-                    return False
-            return True
-
-        def why():
-            return f"{names} are the members: {[self.nodes_at(name) for name in names]}\n" + "\n".join(
-                f"--- {one.name}\n{one.log(12)}" for one in self.members.values())
-
-        eventually(why, all_see_it, seconds, poll=0.05)
-
-
-class Load:
-    """Clients that send events, each again under its key until it is taken."""
-
-    def __init__(self, nodes, threads=4):
-        self.client, self.acks, self.ended = AnyNode(nodes, timeout=15), {}, False
-        self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._send, args=(number,), daemon=True) for number in range(threads)]
-        for one in self._threads:
-            one.start()
-
-    def _send(self, number):
-        try:
-            self._send_until_ended(number)
-        finally:
-            self.client.close()
-
-    def _send_until_ended(self, number):
-        for count in range(1_000_000):
-            if self.ended:
-                return
-            key = f"{number}-{count}"
-            while not self.ended:
-                try:
-                    answer = self.client.post(f"/v1/agents/echo/c{number}-{count % 10}/events", {"data": key},
-                                              headers={"Idempotency-Key": key})
-                except Unreachable:
-                    time.sleep(0.02)
-                    continue
-                if answer.status == 202:
-                    with self._lock:
-                        self.acks[key] = answer.json()["run_id"]
-                    break
-                assert answer.status in (503, 429), f"{key}: {answer!r}"
-                time.sleep(0.02)
-            time.sleep(0.005)
-
-    def progress(self, count=20, seconds=60):
-        before = len(self.acks)
-        eventually(f"{count} more events are taken", lambda: len(self.acks) >= before + count, seconds)
-
-    def end(self):
-        self.ended = True
-        for one in self._threads:
-            one.join(30)
-        return dict(self.acks)
-
-
-class Membership(unittest.TestCase):
+class Membership(GrowingChecks, unittest.TestCase):
     def setUp(self):
         self.seed = OPTIONS.seed if OPTIONS.seed is not None else random.SystemRandom().randrange(1 << 30)
         print(f"seed {self.seed}", flush=True)
@@ -147,44 +38,6 @@ class Membership(unittest.TestCase):
         done = self.nodes.join(name, at)
         self.assertEqual(done.returncode, 0, done.stderr)
         return self.nodes[name].started()
-
-    def check_same(self, names):
-        """Of dead nodes: where they have applied the same of a group's log, they hold the same."""
-        held = {name: contents(self.nodes[name].data) for name in names}
-        compared = 0
-        for group in {group for of_node in held.values() for group in of_node}:
-            by_index = {}
-            for of_node in held.values():
-                index, digest = of_node.get(group, (None, None))
-                by_index.setdefault(index, []).append(digest)
-            for index, digests in by_index.items():
-                self.assertEqual(len(set(digests)), 1, f"group {group} at {index}")
-                compared += len(digests) > 1
-        self.assertGreater(compared, GROUPS // 2)
-        for name in names:
-            told = cli("doctor", "--data", self.nodes[name].data)
-            self.assertEqual(told.returncode, 0, told.stdout + told.stderr)
-
-    def check_acks(self, acks):
-        patient = AnyNode(self.nodes, patience=30)
-        self.addCleanup(patient.close)
-
-        def is_over(run):
-            answer = patient.get(f"/v1/runs/{run}")
-            self.assertNotEqual(answer.status, 404, f"{run} was acknowledged and is lost")
-            return answer.status == 200 and answer.json()["status"] == "completed"
-
-        for key, run in acks.items():
-            eventually(f"{key} is completed", lambda run=run: is_over(run), 60)
-        self.assertEqual(len(set(acks.values())), len(acks), "two events have one run")
-
-    def kill_some(self, names, count):
-        """kill -9 of any of them at any moment, started again at once."""
-        for _ in range(count):
-            time.sleep(self.nodes.dice.uniform(0.02, 0.6))
-            one = self.nodes[self.nodes.dice.choice(names)]
-            one.kill()
-            one.started()
 
     def check_ended_removed(self, name):
         one = self.nodes[name]
@@ -217,17 +70,17 @@ class Membership(unittest.TestCase):
         load = Load(self.nodes)
         load.progress()
         self.joined("n2", "n1")
-        self.kill_some(["n1", "n2"], 3)
+        self.nodes.kill_some(["n1", "n2"], 3)
         self.nodes.settled(["n1", "n2"])
         load.progress()
         self.joined("n3", self.nodes.dice.choice(["n1", "n2"]))
-        self.kill_some(["n1", "n2", "n3"], 4)
+        self.nodes.kill_some(["n1", "n2", "n3"], 4)
         self.nodes.settled(["n1", "n2", "n3"])
         load.progress()
 
         # It has led from the beginning. Once that is decided, the others may die on the way: it is carried out.
         eventually("it is decided", lambda: self.nodes["n3"].client.request("DELETE", "/v1/nodes/n1").status == 202)
-        self.kill_some(["n2", "n3"], 2)
+        self.nodes.kill_some(["n2", "n3"], 2)
         self.check_ended_removed("n1")
         self.nodes.settled(["n2", "n3"])
         load.progress()

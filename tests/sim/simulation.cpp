@@ -253,14 +253,20 @@ void simulation::define(std::uint32_t versions) {
 void simulation::change_members(std::uint32_t turn) {
   if (log_->queued(catalog_group) != 0)
     return;
-  const auto known = load_membership(disk);
+  const auto known = load_cluster_state(disk);
   require(bool{known}, "the members cannot be read");
-  require(known->empty() || count_members(*known) != 0, "a cluster without a member");
+  const auto& nodes = known->nodes;
+  require(nodes.empty() || count_other_workers(nodes, {}) != 0, "a cluster that owns nothing");
   const auto number = std::to_string(turn);
   member_change wanted = form_cluster{{{"n1", "h1:1"}, {"n2", "h2:1"}, {"n3", "h3:1"}}};
-  if (!known->empty() && turn % 3 == 0)
-    wanted = remove_node{std::next(known->begin(), turn % known->size())->first};
-  else if (!known->empty())
+  const auto some_node = [&] { return std::next(nodes.begin(), turn % nodes.size())->first; };
+  if (!nodes.empty() && turn % 5 == 0)
+    wanted = remove_node{some_node()};
+  else if (!nodes.empty() && turn % 5 == 1)
+    wanted = change_roles{some_node(), turn % 2 == 0 ? node_roles::gateway : node_roles::worker};
+  else if (!nodes.empty() && turn % 5 == 3)
+    wanted = set_replication{turn % 4 + 1};
+  else if (!nodes.empty())
     wanted = add_node{"n" + number, "h" + number + ":1", "folder of " + number};
   auto facts = decide(*known, wanted);
   if (!facts || facts->empty())

@@ -142,6 +142,7 @@ constexpr std::array node_columns{
   column{"NODE", cell_kind::text, {"/id"}},
   column{"STATE", cell_kind::status, {"/state"}},
   column{"MEMBERSHIP", cell_kind::text, {"/membership"}},
+  column{"ROLES", cell_kind::words, {"/roles"}},
   column{"VERSION", cell_kind::text, {"/version"}},
   column{"LEADERS", cell_kind::number, {"/leaders"}},
   column{"REPLICAS", cell_kind::number, {"/replicas"}},

@@ -155,7 +155,8 @@ exit_code join(session& with, const membership_options& options) {
                                                        {"folder", *folder},
                                                        {"cluster", config.cluster.name},
                                                        {"partitions", partitions},
-                                                       {"feature_level", feature_level}});
+                                                       {"feature_level", feature_level},
+                                                       {"roles", names_of(config.roles)}});
   std::map<std::string, std::string> members;
   for (const auto& one : joined.value("members", json::array()))
     members.emplace(one.value("name", ""), one.value("address", ""));
@@ -175,6 +176,10 @@ exit_code init_cluster(session& with, const membership_options& options) {
       refuse_usage("`cluster.peers` names `" + name +
                    "`: the folder becomes a cluster of one node, which the others then join; write "
                    "`advertise` alone");
+  if (!owns_partitions(config.roles))
+    refuse_usage(
+      "`roles`: the first member of a cluster owns all partitions; give it the role "
+      "`worker`, and let a gateway join");
   const auto disk = open_folder(config, false);
   if (auto made =
         make_first_member(*disk, config.cluster.name, config.node, config.cluster.advertise);

@@ -195,11 +195,11 @@ TEST_CASE("directory: what group 0 says counts before what was told, heard and c
   CHECK(known.get()->size() == 3);
   CHECK(known.certain().empty());
   // A state from before this node joined: it speaks to those it was told of, too.
-  CHECK(known.take({{"n1", {"n1", "h1:1", {}, false, 1}}}));
+  CHECK(known.take({{{"n1", {"n1", "h1:1", {}, false, 1}}}, {}}));
   CHECK(known.find(node_id_of("n1"))->address == "h1:1");
   CHECK(known.get()->size() == 3);
-  const membership stated{{"n1", {"n1", "h1:1", {}, true, 2}},
-                          {"n3", {"n3", "h3:1", "f", false, 1}}};
+  const cluster_state stated{
+    {{"n1", {"n1", "h1:1", {}, true, 2}}, {"n3", {"n3", "h3:1", "f", false, 1}}}, {}};
   CHECK(known.take(stated));
   CHECK_FALSE(known.take(stated));
   CHECK(known.find(node_id_of("n1"))->removed);

@@ -40,8 +40,8 @@ TEST_CASE("leader spread: each group goes to the voter that is best for it, and 
   const std::vector<group_standing> here{led(0), led(1), led(2), led(3)};
   const auto all = all_able(here);
   const std::vector<leader_transfer> wanted{{1, second_node}, {2, third_node}};
-  CHECK(spread(here, first_node, all) == wanted);
-  CHECK(spread({led(0), led(3)}, first_node, all).empty());
+  CHECK(spread(here, first_node, all, {}) == wanted);
+  CHECK(spread({led(0), led(3)}, first_node, all, {}).empty());
 }
 
 TEST_CASE(
@@ -51,23 +51,23 @@ TEST_CASE(
   SUBCASE("it is behind") { all[second_node].applied[1] = 3'999; }
   SUBCASE("it is cordoned or down") { all[second_node].able = false; }
   SUBCASE("it has said nothing of the group") { all[second_node].applied.clear(); }
-  CHECK(spread(here, first_node, all).empty());
+  CHECK(spread(here, first_node, all, {}).empty());
 }
 
 TEST_CASE("leader spread: a node that still catches up is no voter, so the others share") {
   auto group = led(1, {first_node, third_node});
   group.members.members.push_back({second_node, "20", role::spare});
   const auto all = all_able({group});
-  CHECK(spread({group}, first_node, all) == std::vector<leader_transfer>{{1, third_node}});
+  CHECK(spread({group}, first_node, all, {}) == std::vector<leader_transfer>{{1, third_node}});
 }
 
 TEST_CASE("leader spread: what a dead node would lead goes one at a time to who leads less") {
   const std::vector<group_standing> here{led(1), led(4), led(7)};  // all of them the second node's
   auto all = all_able(here);
   all[second_node].able = false;
-  CHECK(spread(here, first_node, all) == std::vector<leader_transfer>{{1, third_node}});
+  CHECK(spread(here, first_node, all, {}) == std::vector<leader_transfer>{{1, third_node}});
   all[third_node].leads = 2;
-  CHECK(spread(here, first_node, all).empty());
+  CHECK(spread(here, first_node, all, {}).empty());
 }
 
 TEST_CASE("leader spread: a node that is removed is nobody's best leader") {
@@ -75,7 +75,7 @@ TEST_CASE("leader spread: a node that is removed is nobody's best leader") {
   auto all = all_able(here);
   all[second_node].leaving = true;
   const std::vector<leader_transfer> wanted{{1, third_node}, {3, third_node}};
-  CHECK(spread(here, first_node, all) == wanted);
+  CHECK(spread(here, first_node, all, {}) == wanted);
 }
 
 TEST_CASE("leader spread: who gives everything away gives it to those that can take it") {
@@ -83,4 +83,17 @@ TEST_CASE("leader spread: who gives everything away gives it to those that can t
   const auto all = all_able(here);
   const std::vector<leader_transfer> wanted{{0, second_node}, {1, third_node}};
   CHECK(give_away(here, first_node, all) == wanted);
+}
+
+TEST_CASE(
+  "leader spread: the first of those that are to vote leads, and nobody who is to cease to") {
+  auto group = led(1, {first_node, second_node, third_node});
+  auto all = all_able({group});
+  const voter_plan plan{{1, {third_node, second_node}}};
+  CHECK(spread({group}, first_node, all, plan) == std::vector<leader_transfer>{{1, third_node}});
+  all[third_node].leaving = true;
+  CHECK(spread({group}, first_node, all, plan) == std::vector<leader_transfer>{{1, second_node}});
+  group.members.members.pop_back();  // the third votes no more
+  all[third_node].leaving = false;
+  CHECK(spread({group}, first_node, all, plan) == std::vector<leader_transfer>{{1, second_node}});
 }

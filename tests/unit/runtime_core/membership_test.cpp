@@ -16,14 +16,15 @@ struct cluster_record {
   fact_machine machine;
   std::uint64_t index = 0;
 
-  membership now() const {
-    auto loaded = load_membership(disk);
+  cluster_state state() const {
+    auto loaded = load_cluster_state(disk);
     REQUIRE(loaded);
     return std::move(*loaded);
   }
+  membership now() const { return state().nodes; }
   /// Decides and applies; gives how many facts that were.
   std::size_t change(const member_change& wanted) {
-    auto facts = decide(now(), wanted);
+    auto facts = decide(state(), wanted);
     REQUIRE(facts);
     const auto count = facts->size();
     auto record = std::make_shared<turn_record>();
@@ -36,7 +37,7 @@ struct cluster_record {
     return count;
   }
   errc refusal(const member_change& wanted) const {
-    const auto facts = decide(now(), wanted);
+    const auto facts = decide(state(), wanted);
     REQUIRE_FALSE(facts);
     CHECK_FALSE(facts.error().context.empty());
     return facts.error().code;
@@ -88,4 +89,30 @@ TEST_CASE("membership: the last node, and one that is none, are not removed; the
     c.change(add_node{name, name + ":1", name});
   }
   CHECK(c.refusal(add_node{"more", "more:1", "f"}) == errc::conflict);
+}
+
+TEST_CASE("membership: roles follow the configuration, but somebody owns the partitions") {
+  cluster_record c;
+  c.change(formed);
+  CHECK(c.change(add_node{"g1", "g1:1", "f", node_roles::gateway}) == 1);
+  CHECK(c.now().at("g1").roles == node_roles::gateway);
+  CHECK(c.change(change_roles{"n1", node_roles::gateway}) == 1);
+  CHECK(c.change(change_roles{"n1", node_roles::gateway}) == 0);
+  CHECK(c.now().at("n1") == node_record{"n1", "h1:1", {}, false, 1'000, node_roles::gateway});
+  CHECK(c.refusal(change_roles{"n2", node_roles::gateway}) == errc::conflict);
+  CHECK(c.refusal(change_roles{"n9", node_roles::worker}) == errc::not_found);
+  CHECK(c.refusal(remove_node{"n2"}) == errc::conflict);
+  CHECK(c.change(change_roles{"n2", node_roles::worker}) == 1);
+  CHECK(c.change(change_roles{"n1", node_roles::both}) == 1);
+  CHECK(c.change(remove_node{"n2"}) == 1);
+  CHECK(c.refusal(change_roles{"n2", node_roles::both}) == errc::not_found);
+}
+
+TEST_CASE("membership: how many vote is set for the whole cluster") {
+  cluster_record c;
+  CHECK(c.state().settings.replication == 0);
+  CHECK(c.change(set_replication{3}) == 1);
+  CHECK(c.change(set_replication{3}) == 0);
+  CHECK(c.change(set_replication{5}) == 1);
+  CHECK(c.state().settings.replication == 5);
 }

@@ -66,18 +66,18 @@ TEST_CASE("cluster: nodes and partitions are told as the contract names them") {
   const auto got = at.ask("GET", "/v1/cluster")->body();
   CHECK(got == json::parse(R"({"kind":"cluster","name":"prod","nodes":[
     {"id":"n1","address":"10.0.0.1:7071","state":"up","version":"1","leaders":2,"replicas":3,
-     "membership":"member"},
+     "membership":"member","roles":["gateway","worker"]},
     {"id":"n2","address":"10.0.0.2:7071","state":"up","version":"1","leaders":1,"replicas":3,
-     "membership":"member"},
+     "membership":"member","roles":["gateway","worker"]},
     {"id":"n3","address":"10.0.0.3:7071","state":"down","version":null,"leaders":0,"replicas":3,
-     "membership":"member"}],
+     "membership":"member","roles":["gateway","worker"]}],
     "partitions":[
-    {"id":0,"leader":"n1","term":4,"replicas":[{"node":"n1","applied":9,"lag":0},
-      {"node":"n2","applied":7,"lag":2},{"node":"n3","applied":0,"lag":9}]},
-    {"id":1,"leader":null,"term":4,"replicas":[{"node":"n1","applied":9,"lag":0},
-      {"node":"n2","applied":7,"lag":2},{"node":"n3","applied":0,"lag":9}]},
-    {"id":2,"leader":"n2","term":4,"replicas":[{"node":"n1","applied":9,"lag":0},
-      {"node":"n2","applied":7,"lag":2},{"node":"n3","applied":0,"lag":9}]}]})"));
+    {"id":0,"leader":"n1","term":4,"replicas":[{"node":"n1","applied":9,"lag":0,"votes":true},
+      {"node":"n2","applied":7,"lag":2,"votes":true},{"node":"n3","applied":0,"lag":9,"votes":true}]},
+    {"id":1,"leader":null,"term":4,"replicas":[{"node":"n1","applied":9,"lag":0,"votes":true},
+      {"node":"n2","applied":7,"lag":2,"votes":true},{"node":"n3","applied":0,"lag":9,"votes":true}]},
+    {"id":2,"leader":"n2","term":4,"replicas":[{"node":"n1","applied":9,"lag":0,"votes":true},
+      {"node":"n2","applied":7,"lag":2,"votes":true},{"node":"n3","applied":0,"lag":9,"votes":true}]}]})"));
 }
 
 TEST_CASE("cluster: a node that is alone answers with itself, leading everything") {
@@ -91,10 +91,10 @@ TEST_CASE("cluster: a node that is alone answers with itself, leading everything
   CHECK(got["name"] == "mine");
   CHECK(got["nodes"] == json::parse(R"([{"id":"n1","address":"127.0.0.1:7070","state":"up",
     "version":"0.1.0","leaders":5,"replicas":5,
-    "membership":"member"}])"));
+    "membership":"member","roles":["gateway","worker"]}])"));
   REQUIRE(got["partitions"].size() == 5);
   CHECK(got["partitions"][2] == json::parse(R"({"id":2,"leader":"n1","term":3,
-    "replicas":[{"node":"n1","applied":17,"lag":0}]})"));
+    "replicas":[{"node":"n1","applied":17,"lag":0,"votes":true}]})"));
   for (const auto& partition : got["partitions"])
     CHECK(partition["leader"] == "n1");
 }

@@ -15,6 +15,7 @@ struct asking_members : asking {
     for (const char* name : {"n1", "n2", "n3"})
       node.cluster_now->nodes.push_back(
         {name, "10.0.0.1" + std::string{name + 1} + ":7071", "up", "1", 1, 3, "member"});
+    node.cluster_now->partitions.push_back({0, "n1", 1, {{"n1"}, {"n2"}, {"n3"}}});
   }
   json joining(json more = json::object()) const {
     json out{{"name", "n4"}, {"address", "10.0.0.14:7071"}};
@@ -39,6 +40,7 @@ TEST_CASE("members: a node that may join is told who is there, once it is record
   CHECK(wanted.name == "n4");
   CHECK(wanted.address == "10.0.0.14:7071");
   CHECK(wanted.folder == "f4");
+  CHECK(wanted.roles == node_roles::both);
   REQUIRE(at.node.member_changes[0].audit);
   CHECK(at.node.member_changes[0].audit->subject == "n4");
   at.node.member_changes[0].tell(command_done{});
@@ -70,6 +72,27 @@ TEST_CASE("members: what could never work is refused before anything is recorded
         R"({"name":"n4","address":"h"})", R"({"name":"n4","address":"h:1","x":1})"})
     CHECK(at.ask("POST", "/v1/nodes", body)->status() == 422);
   CHECK(at.node.member_changes.empty());
+}
+
+TEST_CASE("members: a node joins with its roles, and a gateway's absence is nobody's loss") {
+  asking_members at;
+  const auto joined = at.ask("POST", "/v1/nodes", at.joining({{"roles", {"gateway"}}}).dump());
+  REQUIRE(at.node.member_changes.size() == 1);
+  CHECK(std::get<add_node>(at.node.member_changes[0].wanted).roles == node_roles::gateway);
+  for (const auto* roles : {R"(["boss"])", R"("gateway")", R"([1])"})
+    CHECK(at.ask("POST", "/v1/nodes",
+                 R"({"name":"n5","address":"10.0.0.15:7071","roles":)" + std::string{roles} + "}")
+            ->status() == 422);
+  CHECK(at.node.member_changes.size() == 1);
+
+  auto& view = *at.node.cluster_now;
+  view.nodes.push_back({"g1", "10.0.0.21:7071", "down", "1", 0, 1, "member", node_roles::gateway});
+  view.partitions[0].replicas.push_back({"g1", 0, 0, false});
+  view.nodes[1].state = "down";
+  CHECK(at.ask("DELETE", "/v1/nodes/n3")->status() == 409);  // n1 alone would have to agree with n2
+  at.node.member_changes.clear();
+  const auto gone = at.ask("DELETE", "/v1/nodes/g1");
+  CHECK(at.node.member_changes.size() == 1);
 }
 
 TEST_CASE("members: a refusal of the owner of group 0 is the answer") {

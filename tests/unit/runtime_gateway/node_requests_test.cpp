@@ -177,3 +177,19 @@ TEST_CASE("api: every route leads to its own row") {
     CHECK(same);
   }
 }
+
+TEST_CASE("a worker answers for itself and the cluster, and sends others to a gateway") {
+  gateway_options only_worker;
+  only_worker.takes_requests = false;
+  asking at{std::move(only_worker)};
+  for (const auto* path : {"/healthz", "/readyz", "/metrics", "/v1/nodes", "/v1/cluster"})
+    CHECK_MESSAGE(at.ask("GET", path)->status() == 200, path);
+  check_refused(at, at.ask("GET", "/v1/agents"), 422, "not_available");
+  check_refused(at, at.ask("POST", "/v1/agents/echo/a/events", R"({"data":1})"), 422,
+                "not_available");
+  // What another node has let in is answered.
+  auto carried = std::make_shared<asked>();
+  at.front.handle_forwarded(net::http_request::make("GET", "/v1/agents", {}, {}), local_principal(),
+                            net::responder{carried});
+  CHECK(carried->status() == 200);
+}

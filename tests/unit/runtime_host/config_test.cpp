@@ -131,7 +131,10 @@ TEST_CASE("config: bad values are refused") {
   check_refused("log: { level: loud }", "expected `trace`, `debug`, `info`, `warn` or `error`");
   check_refused("log: { format: xml }", "expected `text` or `json`");
   check_refused("cluster: { partitions: 0 }", "from 1 to 4096");
-  check_refused("roles: [boss]", "expected `gateway` and `worker`");
+  check_refused("roles: [boss]", "expected `gateway`, `worker`, or both");
+  check_refused("roles: []", "expected 1 to 2 texts");
+  check_refused("roles: [gateway]", "a node that is alone does both");
+  check_refused("roles: [worker]", "a node that is alone does both");
   check_refused("http: { body_max: 10B }", "at least 1KiB");
   check_refused("- a", "expected a map");
   check_refused("node: a\n---\nnode: b\n", "one document");
@@ -177,6 +180,10 @@ TEST_CASE("config: a cluster is its peers, this node among them") {
   CHECK(cluster.peers.size() == 3);
   CHECK(cluster.replication == 3);
   CHECK(cluster.election_timeout_ms == 300);
+  const auto edge = parsed("roles: [gateway]\nnode: g1\ncluster: { advertise: '127.0.0.1:7075' }");
+  REQUIRE_MESSAGE(edge, all(edge));
+  CHECK(edge.config.roles == node_roles::gateway);
+  CHECK(in.config.roles == node_roles::both);
   const auto first = parsed("node: n1\ncluster: { peers: { n1: '127.0.0.1:7071' } }");
   REQUIRE_MESSAGE(first, all(first));
   CHECK_FALSE(first.config.cluster.is_alone());
@@ -215,9 +222,6 @@ TEST_CASE("config: what this release does not have is refused by name") {
   constexpr auto later = errc::not_available;
   check_refused("mcp: { a: { url: b } }", "`mcp` is not available", later);
   check_refused("otlp: { endpoint: x }", "`otlp` is not available", later);
-  check_refused("roles: [gateway]", "a node with one role is not available", later);
-  check_refused("node: n1\ncluster: { replication: 3, peers: { n1: '127.0.0.1:1' } }",
-                "every node holds every partition", later);
   check_refused("models: { m: { provider: scripted, file: s, limits: { concurrency: 5 } } }",
                 "`limits` is not available", later);
   check_refused("models: { m: { provider: anthropic, model: x } }", "`anthropic` is not available",

@@ -83,6 +83,7 @@ void for_each_kind(Check check) {
   check(plain_kind<idempotency_recorded>("idempotency_recorded", &codec::decode_idempotency));
   check(plain_kind<codec::forked_agent>("forked_agent", &codec::decode_forked_agent));
   check(plain_kind<node_record>("node_record", &codec::decode_node_record));
+  check(plain_kind<cluster_settings>("cluster_settings", &codec::decode_cluster_settings));
   check(stamped_kind<event_routed>("event_routed", &codec::decode_event_routed));
   check(stamped_kind<dead_lettered>("dead_lettered", &codec::decode_dead_letter));
   check(stamped_kind<definition_applied>("definition_applied", &codec::decode_definition));

@@ -43,6 +43,8 @@ inline constexpr int enum_last<outbox_kind> = 4;
 template <>
 inline constexpr int enum_last<run_status> = 6;
 template <>
+inline constexpr int enum_last<node_roles> = 2;
+template <>
 inline constexpr int enum_last<consensus::role> = 2;
 template <>
 inline constexpr int enum_last<consensus::entry_kind> = 3;

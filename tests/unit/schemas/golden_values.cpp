@@ -230,6 +230,9 @@ std::vector<fact> golden_facts() {
   out.push_back(golden_audited());
   out.push_back(node_added{.name = "n4", .address = "10.0.0.14:7071", .folder = "0123abcd"});
   out.push_back(node_removed{.name = "n2", .address = "10.0.0.12:7071", .folder = "4567cdef"});
+  out.push_back(node_changed{
+    .name = "n4", .address = "10.0.0.14:7071", .folder = "0123abcd", .roles = node_roles::gateway});
+  out.push_back(cluster_changed{.replication = 3});
   return out;
 }
 

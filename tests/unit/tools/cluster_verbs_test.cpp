@@ -23,7 +23,8 @@ json node_document(const std::string& id, const std::string& state, int leaders)
           {"version", "1"},
           {"leaders", leaders},
           {"replicas", 7},
-          {"membership", "member"}};
+          {"membership", "member"},
+          {"roles", {"gateway", "worker"}}};
 }
 
 json cluster_document(bool with_leaders) {
@@ -66,10 +67,10 @@ TEST_CASE("cluster status: nodes, then who leads what, in few lines") {
   CHECK(done.out ==
         "cluster prod: 3 nodes, 7 partitions (0 is the cluster's own)\n"
         "\n"
-        "NODE  STATE  MEMBERSHIP  VERSION  LEADERS  REPLICAS  ADDRESS\n"
-        "n1    up     member      1              6         7  10.0.0.1:7071\n"
-        "n2    down   member      1              0         7  10.0.0.1:7071\n"
-        "n3    up     member      1              1         7  10.0.0.1:7071\n"
+        "NODE  STATE  MEMBERSHIP  ROLES           VERSION  LEADERS  REPLICAS  ADDRESS\n"
+        "n1    up     member      gateway worker  1              6         7  10.0.0.1:7071\n"
+        "n2    down   member      gateway worker  1              0         7  10.0.0.1:7071\n"
+        "n3    up     member      gateway worker  1              1         7  10.0.0.1:7071\n"
         "\n"
         "LEADER  TERM  LAG     PARTITIONS\n"
         "n1       2-8  6 (n2)  0-4 6\n"
@@ -145,7 +146,8 @@ TEST_CASE("node: list and describe show what the server says") {
       to.send(json_answer(200, {{"items", {node_document("n1", "up", 6)}}, {"next", nullptr}}));
   }};
   const auto list = fake_process{}.run(server, {"node", "list"});
-  CHECK(list.out.find("n1    up     member      1              6         7  10.0.0.1:7071\n") !=
+  CHECK(list.out.find(
+          "n1    up     member      gateway worker  1              6         7  10.0.0.1:7071\n") !=
         std::string::npos);
   CHECK(fake_process{}.run(server, {"node", "list", "-o", "ids"}).out == "n1\n");
   const auto one = fake_process{}.run(server, {"node", "describe", "n2"});
