@@ -48,8 +48,9 @@ time_us shard_core::stamp() {
 }
 
 void shard_core::start() {
-  if (auto bytes = records_.get(family::meta, keys::partition_state(options_.group));
-      bytes && *bytes) {
+  auto bytes = records_.get(family::meta, keys::partition_state(options_.group));
+  HOLDFAST_ASSERT(bytes, "a partition's state cannot be read");
+  if (*bytes) {
     auto state = codec::decode_partition_state(**bytes);
     HOLDFAST_ASSERT(state, "a partition's state does not parse");
     partition_ = std::move(*state);
@@ -87,7 +88,8 @@ void shard_core::submit(const agent_name& to, queued_command queued) {
   enqueue(to, std::move(queued));
 }
 
-/// True when the same request was made before: it was answered, or waits for the first. Else it is noted as the first.
+/// True when the same request was made before, or nobody can tell: it was answered, or waits for the first. Else it is
+/// noted as the first.
 bool shard_core::is_repeat(const digest128& scope, const digest128& body, const repeat& again) {
   if (const auto first = once_.find(scope); first != once_.end()) {
     if (!first->second.body.empty() && first->second.body != body)
@@ -99,12 +101,20 @@ bool shard_core::is_repeat(const digest128& scope, const digest128& body, const 
     return true;
   }
   const auto bytes = records_.get(family::idempotency, keys::idempotency(options_.group, scope));
-  if (bytes && *bytes)
-    if (const auto known = codec::decode_idempotency(**bytes);
-        known && known->expires > host_.now()) {
-      answer_repeat(*known, again);
+  if (!bytes) {
+    host_.tell(again.from, bytes.error());
+    return true;
+  }
+  if (*bytes) {
+    const auto known = codec::decode_idempotency(**bytes);
+    if (!known || known->expires > host_.now()) {
+      if (known)
+        answer_repeat(*known, again);
+      else
+        host_.tell(again.from, known.error());
       return true;
     }
+  }
   once_[scope] = {body, {}};
   return false;
 }

@@ -94,6 +94,26 @@ TEST_CASE("shard: a key that has expired may be used again") {
   CHECK(node.count_of("event_received") == 2);
 }
 
+TEST_CASE("shard: a request whose first cannot be read is refused, not done again") {
+  shard_bench node;
+  node.send(echo, "key");
+  node.run();
+  const auto before = node.count_of("event_received");
+  std::string at;
+  {
+    const auto found = node.disk.scan(family::idempotency, {}, "\xff");
+    REQUIRE(found->valid());
+    at = found->key();
+  }
+  write_set damage;
+  damage.put(family::idempotency, at, "damaged");
+  REQUIRE(node.disk.write(damage, true));
+  const auto again = node.send(echo, "key");
+  node.run();
+  CHECK(node.refusal(again) == errc::corrupt);
+  CHECK(node.count_of("event_received") == before);
+}
+
 TEST_CASE("shard: the repeats of a refused request are refused with it, and the key stays free") {
   shard_bench node;
   const agent_name unknown{"nobody", "a"};
