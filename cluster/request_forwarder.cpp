@@ -1,5 +1,7 @@
 #include "cluster/request_forwarder.hpp"
 
+#include <random>
+
 #include "cluster/forwarded_answer.hpp"
 #include "runtime/gateway/problem.hpp"
 
@@ -160,6 +162,21 @@ std::int64_t request_forwarder::deadline_for(const asked& what) const {
   return p_.steady_ms() + (is_reading(what.request.method) ? search_to_read_ms_max : search_ms_max);
 }
 
+std::uint64_t request_forwarder::first_number() {
+  std::random_device chance;
+  return (std::uint64_t{chance()} << 16) | 1;
+}
+
+/// Before it is asked again, with the lock held: answers to the first asking are none to the second.
+void request_forwarder::renumber(const asked_ptr& what) {
+  asked_.erase(what->request.number);
+  what->request.number = next_++;
+  what->at = 0;
+  what->head.reset();
+  what->body.clear();
+  asked_.emplace(what->request.number, what);
+}
+
 /// False: there is nobody to send it to; `tick` tries again.
 bool request_forwarder::try_send(const asked_ptr& what) {
   const auto leader = what->only != 0 ? what->only : p_.leader_of(what->group);
@@ -215,7 +232,8 @@ void request_forwarder::received(consensus::node_id from, link::http_head&& head
   if (!forwarded::field(head.headers, nothing_taken_header).empty() &&
       p_.steady_ms() < what->deadline_ms) {
     const std::lock_guard lock{mutex_};
-    what->at = 0;  // asked again by the next tick, where the group has gone
+    if (asked_.contains(head.number))
+      renumber(what);  // asked again by the next tick, where the group has gone
     return;
   }
   if (forwarded::field(head.headers, forwarded::stream_field).empty()) {
@@ -286,21 +304,22 @@ void request_forwarder::peer_down(consensus::node_id node) {
   std::vector<std::shared_ptr<forwarded_stream>> readers;
   {
     const std::lock_guard lock{mutex_};
+    std::vector<asked_ptr> again;
     for (auto at = asked_.begin(); at != asked_.end();) {
       auto& what = *at->second;
       if (what.at != node) {
         ++at;
       } else if (what.repeatable && !what.streaming) {
-        what.at = 0;
-        what.head.reset();
-        what.body.clear();
         what.deadline_ms = deadline_for(what);
+        again.push_back(at->second);
         ++at;
       } else {
         ended.push_back(std::move(at->second));
         at = asked_.erase(at);
       }
     }
+    for (const auto& what : again)
+      renumber(what);
     for (auto at = streams_.begin(); at != streams_.end();) {
       if (at->first.first != node) {
         ++at;

@@ -95,6 +95,9 @@ private:
   };
   using asked_ptr = std::shared_ptr<asked>;
 
+  /// Unlike those of this node's lives before: peers may still answer what was asked then.
+  static std::uint64_t first_number();
+  void renumber(const asked_ptr& what);
   static asked_ptr carried(net::http_request&& request, const principal& who, net::responder to);
   void command(group_id group, const forwarded::command& of, answer_function tell);
   void ask(const asked_ptr& what);
@@ -111,7 +114,7 @@ private:
   mutable std::mutex mutex_;
   std::map<std::uint64_t, asked_ptr> asked_;
   std::map<std::pair<consensus::node_id, std::uint64_t>, std::weak_ptr<forwarded_stream>> streams_;
-  std::uint64_t next_ = 1;
+  std::uint64_t next_ = first_number();
   bool stopped_ = false;
 };
 

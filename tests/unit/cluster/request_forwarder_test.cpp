@@ -117,32 +117,34 @@ struct three_nodes {
   std::int64_t now_ms = 1'000;
 
   three_nodes() {
-    for (consensus::node_id id = 1; id <= 3; ++id) {
-      auto& here = nodes[id];
-      request_forwarder::parts p;
-      p.self = id;
-      p.send = [this, id](consensus::node_id to, const link_frame& frame) {
-        return carry(id, to, frame);
-      };
-      p.leader_of = [this](group_id) { return leader; };
-      p.steady_ms = [this] { return now_ms; };
-      const auto note = [](std::vector<served_request>& into, net::http_request&& request,
-                           std::shared_ptr<const principal> who, net::responder to) {
-        into.push_back({std::string{request.method()} + " " + std::string{request.target()},
-                        request.body, std::string{request.header("authorization")}, std::move(who),
-                        std::move(to)});
-      };
-      p.serve = [&here, note](net::http_request&& request, std::shared_ptr<const principal> who,
-                              net::responder to) {
-        note(here.served, std::move(request), std::move(who), std::move(to));
-      };
-      p.serve_stale = [&here, note](group_id, net::http_request&& request,
-                                    std::shared_ptr<const principal> who, net::responder to) {
-        note(here.served_stale, std::move(request), std::move(who), std::move(to));
-      };
-      here.forwarder = std::make_shared<request_forwarder>(std::move(p));
-      here.forwarder->take_commands(here.commands);
-    }
+    for (consensus::node_id id = 1; id <= 3; ++id)
+      begin_life(id);
+  }
+  void begin_life(consensus::node_id id) {
+    auto& here = nodes[id];
+    request_forwarder::parts p;
+    p.self = id;
+    p.send = [this, id](consensus::node_id to, const link_frame& frame) {
+      return carry(id, to, frame);
+    };
+    p.leader_of = [this](group_id) { return leader; };
+    p.steady_ms = [this] { return now_ms; };
+    const auto note = [](std::vector<served_request>& into, net::http_request&& request,
+                         std::shared_ptr<const principal> who, net::responder to) {
+      into.push_back({std::string{request.method()} + " " + std::string{request.target()},
+                      request.body, std::string{request.header("authorization")}, std::move(who),
+                      std::move(to)});
+    };
+    p.serve = [&here, note](net::http_request&& request, std::shared_ptr<const principal> who,
+                            net::responder to) {
+      note(here.served, std::move(request), std::move(who), std::move(to));
+    };
+    p.serve_stale = [&here, note](group_id, net::http_request&& request,
+                                  std::shared_ptr<const principal> who, net::responder to) {
+      note(here.served_stale, std::move(request), std::move(who), std::move(to));
+    };
+    here.forwarder = std::make_shared<request_forwarder>(std::move(p));
+    here.forwarder->take_commands(here.commands);
   }
   ~three_nodes() {
     for (auto& [id, one] : nodes)
@@ -229,6 +231,37 @@ TEST_CASE_FIXTURE(three_nodes,
   last(3).to.send({200, "", {}, "done"});
   REQUIRE(answered->response);
   CHECK(answered->response->body == "done");
+}
+
+TEST_CASE_FIXTURE(three_nodes,
+                  "forwarding: what a node asked in its life before is not answered to anybody new") {
+  const auto before = ask("POST", {{"Idempotency-Key", "a"}});
+  const auto old = last(2);
+  kill(1);
+  nodes.at(1).forwarder->stop();
+  begin_life(1);
+  nodes.at(1).up = true;
+  const auto now = ask("POST", {{"Idempotency-Key", "b"}});
+  REQUIRE(nodes.at(2).served.size() == 2);
+  old.to.send({202, "", {}, "of the life before"});
+  CHECK_FALSE(now->response);
+  last(2).to.send({202, "", {}, "its own"});
+  REQUIRE(now->response);
+  CHECK(now->response->body == "its own");
+}
+
+TEST_CASE_FIXTURE(three_nodes,
+                  "forwarding: asked again after the link broke, the first asking has no answer") {
+  const auto answered = ask("POST", {{"Idempotency-Key", "a"}});
+  const auto first = last(2);
+  nodes.at(1).forwarder->peer_down(2);
+  later(50);
+  REQUIRE(nodes.at(2).served.size() == 2);
+  first.to.send({503, "", {}, "of the first"});
+  CHECK_FALSE(answered->response);
+  last(2).to.send({202, "", {}, "of the second"});
+  REQUIRE(answered->response);
+  CHECK(answered->response->body == "of the second");
 }
 
 TEST_CASE_FIXTURE(three_nodes, "forwarding: the leader can be this node by the time it is asked") {
