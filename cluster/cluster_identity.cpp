@@ -5,6 +5,7 @@
 #include "cluster/raft_store.hpp"
 #include "persistence/keys.hpp"
 #include "persistence/log_state.hpp"
+#include "runtime/core/feature_levels.hpp"
 
 namespace holdfast {
 
@@ -225,9 +226,9 @@ std::string refusal_of(const net::link_hello& peer, const admission& at, const k
                        const std::string& folder, bool is_in_a_group) {
   if (known && known->removed && !is_in_a_group)
     return removed_notice(peer.node);
-  if (peer.feature_level != feature_level)
-    return "it has feature level " + std::to_string(peer.feature_level) + ", " + at.node + " has " +
-           std::to_string(feature_level) + "; run the same release on both";
+  if (auto wrong = level_problem({peer.feature_oldest, peer.feature_newest}, at.feature_level);
+      !wrong.empty())
+    return wrong;
   if (peer.partitions != at.partitions)
     return "it has " + std::to_string(peer.partitions) + " partitions, " + at.node + " has " +
            std::to_string(at.partitions) +

@@ -35,6 +35,7 @@ void put_removed(write_set& out);
 struct admission {
   std::string node;
   unsigned partitions = 0;
+  unsigned feature_level = 1;  ///< that the cluster uses
 };
 /// Empty: welcome. Else the reason, for an operator. `known`: null when nobody has told of it; `folder`: that it had
 /// before, or empty; `is_in_a_group`: a node that is removed still takes part in a group.

@@ -61,13 +61,16 @@ status cluster_member::prepare() {
   auto known = load_cluster_state(*p_.disk);
   if (!known)
     return known.error();
+  if (auto wrong = level_problem(p_.features, feature_level_of(known->settings)); !wrong.empty())
+    return error{errc::conflict, "the data folder is that of a cluster's node: " + wrong};
   directory_->take(std::move(*known));
   net::peer_link::options options;
   const auto at = address_of(p_.config.advertise);
   options.address = at.host == "localhost" ? "127.0.0.1" : at.host;
   options.port = at.port;
-  options.self = {p_.config.name, p_.node,       identity_.folder,
-                  p_.version,     feature_level, p_.partitions};
+  options.self = {
+    p_.config.name,     p_.node,      identity_.folder, p_.version, p_.features.oldest,
+    p_.features.newest, p_.partitions};
   if (!p_.config.ca.empty())
     options.tls =
       net::link_tls{p_.config.ca.string(), p_.config.cert.string(), p_.config.key.string()};
@@ -233,8 +236,8 @@ std::string cluster_member::admit(const net::link_hello& peer) {
     if (const auto found = folders_.find(peer.node); found != folders_.end())
       folder = found->second;
   }
-  return refusal_of(peer, {p_.node, p_.partitions}, known ? &*known : nullptr, folder,
-                    is_in_a_group(log_->standings(), id));
+  return refusal_of(peer, {p_.node, p_.partitions, feature_level_of(directory_->settings())},
+                    known ? &*known : nullptr, folder, is_in_a_group(log_->standings(), id));
 }
 
 void cluster_member::peer_up(const net::link_hello& peer) {
@@ -343,15 +346,24 @@ void cluster_member::record_settings() {
   if (!log_->leads(catalog_group))
     return;
   std::vector<member_change> wanted{set_replication{p_.config.replication}};
+  std::vector<std::optional<unsigned>> newest;
   const auto heard = heard_.fresh(steady_ms());
   for (const auto& [id, node] : *directory_->get()) {
     if (!node.certain || node.removed)
       continue;
-    if (id == self_)
+    const auto told = heard.find(node.name);
+    if (id == self_) {
       wanted.emplace_back(change_roles{node.name, p_.roles});
-    else if (const auto told = heard.find(node.name); told != heard.end())
+      newest.emplace_back(p_.features.newest);
+    } else if (told == heard.end()) {
+      newest.emplace_back(std::nullopt);
+    } else {
       wanted.emplace_back(change_roles{node.name, told->second.status.roles});
+      newest.emplace_back(std::max(1U, told->second.status.feature_level));
+    }
   }
+  wanted.emplace_back(
+    raise_feature_level{raised_level(feature_level_of(directory_->settings()), newest)});
   const auto now = load_cluster_state(*p_.disk);
   if (!now || now->nodes.empty())
     return;
@@ -406,6 +418,7 @@ void cluster_member::tell_status() {
   now.definitions = definitions_pending_ == 0 ? applied : definitions_at_.load();
   now.cordoned = cordoned_;
   now.roles = p_.roles;
+  now.feature_level = p_.features.newest;
   for (const auto& s : log_->standings()) {
     if (s.term != 0)
       now.leaders.push_back({s.group, self_, s.term});

@@ -17,6 +17,7 @@
 #include "cluster/replicated_log.hpp"
 #include "cluster/request_forwarder.hpp"
 #include "cluster/worker_thread.hpp"
+#include "runtime/core/feature_levels.hpp"
 #include "runtime/gateway/cluster_view.hpp"
 #include "runtime/host/config_cluster.hpp"
 #include "runtime/net/peer_link.hpp"
@@ -45,6 +46,7 @@ public:
       serve_stale;
     std::function<bool()> draining;
     node_roles roles = node_roles::both;
+    feature_levels features = features_of_this_release;
     /// To whoever leads group 0 here, from its own ticker: its state should say so.
     std::function<void(member_change)> change;
     /// This node is no member any more: it must end. Any thread, once.

@@ -98,6 +98,7 @@ void cluster_member::log_members() {
 cluster_view cluster_member::view() const {
   cluster_view out;
   out.name = p_.config.name;
+  out.feature_level = feature_level_of(directory_->settings());
   const auto standings = log_->standings();
   const auto heard = heard_.all();
   const auto table = directory_->get();

@@ -297,6 +297,7 @@ status node::impl::join_cluster() {
   p.config = opts.config.cluster;
   p.node = opts.config.node;
   p.version = opts.version;
+  p.features = opts.features;
   p.partitions = services->partitions;
   p.disk = disk.get();
   p.machine = &machine;

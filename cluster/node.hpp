@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/core/feature_levels.hpp"
 #include "runtime/gateway/backend.hpp"
 #include "runtime/host/config.hpp"
 
@@ -23,6 +24,7 @@ public:
     std::string version;
     /// The node was removed from its cluster, and must be stopped. Any thread; must not block.
     std::function<void()> removed = {};
+    feature_levels features = features_of_this_release;
   };
 
   explicit node(options opts);

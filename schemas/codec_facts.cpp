@@ -80,7 +80,7 @@ HOLDFAST_FACT(audit_recorded, AuditRecorded, by, method, route, subject, request
 HOLDFAST_FACT(node_added, NodeAdded, name, address, folder, roles);
 HOLDFAST_FACT(node_removed, NodeRemoved, name, address, folder);
 HOLDFAST_FACT(node_changed, NodeChanged, name, address, folder, roles);
-HOLDFAST_FACT(cluster_changed, ClusterChanged, replication);
+HOLDFAST_FACT(cluster_changed, ClusterChanged, replication, feature_level);
 
 constexpr auto fact_indexes = std::make_index_sequence<std::variant_size_v<fact>>{};
 

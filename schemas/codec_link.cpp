@@ -41,7 +41,7 @@ HOLDFAST_WIRE(link::group_leader, GroupLeader, group, node, term);
 HOLDFAST_WIRE(link::group_applied, GroupApplied, group, index);
 HOLDFAST_WIRE(link::known_member, KnownMember, name, address);
 HOLDFAST_WIRE(link::node_status, NodeStatus, node, version, at, leaders, applied, draining,
-              cordoned, definitions, members, roles);
+              cordoned, definitions, members, roles, feature_level);
 
 HOLDFAST_PLACE(LinkHead, link, raft_traffic, RaftTraffic);
 HOLDFAST_PLACE(LinkHead, link, outbox_delivery, OutboxDelivery);

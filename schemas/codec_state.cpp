@@ -22,7 +22,7 @@ HOLDFAST_WIRE(open_run, OpenRun, id, version, mailbox_no, event_seq, event, retr
 HOLDFAST_WIRE(hold, Hold, by, reason, since);
 HOLDFAST_WIRE(mailbox_entry, MailboxEntry, no, event_seq, id, run, received_at);
 HOLDFAST_WIRE(node_record, NodeRecord, name, address, folder, removed, at, roles);
-HOLDFAST_WIRE(cluster_settings, ClusterSettings, replication);
+HOLDFAST_WIRE(cluster_settings, ClusterSettings, replication, feature_level);
 HOLDFAST_WIRE(agent_state, AgentState, name, seq, created_at, updated_at, mailbox_next,
               mailbox_head, skipped, run, effects, effect_next, timers, timer_next, message_next,
               message_bytes, conversation, memory_seq, paused, quarantined, used, version, last_run,

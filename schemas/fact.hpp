@@ -436,7 +436,8 @@ struct node_changed {
 };
 /// What is the same on all nodes.
 struct cluster_changed {
-  std::uint32_t replication = 0;  ///< voters of a group; 0: every node that owns partitions
+  std::uint32_t replication = 0;    ///< voters of a group; 0: every node that owns partitions
+  std::uint32_t feature_level = 0;  ///< that all nodes use; 0: the first
   bool operator==(const cluster_changed&) const = default;
 };
 

@@ -137,6 +137,7 @@ struct node_status {
   /// All there are: a node that was away learns whom else to speak to before group 0 gets to it.
   std::vector<known_member> members = {};
   node_roles roles = node_roles::both;  ///< by its configuration; group 0's leader records it
+  std::uint32_t feature_level = 0;      ///< the newest that it can do; 0: the first
   bool operator==(const node_status&) const = default;
 };
 

@@ -198,6 +198,7 @@ struct node_record {
 /// As `cluster_changed` has it.
 struct cluster_settings {
   std::uint32_t replication = 0;
+  std::uint32_t feature_level = 0;
   bool operator==(const cluster_settings&) const = default;
 };
 

@@ -311,7 +311,7 @@ void fact_machine::apply_to_partition(const reader& view, group_id group, const 
                out);
   else if (const auto* set = std::get_if<cluster_changed>(&f))
     out.put(family::meta, keys::cluster_settings(),
-            codec::encode(cluster_settings{set->replication}));
+            codec::encode(cluster_settings{set->replication, set->feature_level}));
   else if (const auto* audited = std::get_if<audit_recorded>(&f))
     append_audit(view, group, *audited, record.at, out);
 }

@@ -70,7 +70,13 @@ decided decide_change(const cluster_state& state, const change_roles& wanted) {
 decided decide_change(const cluster_state& state, const set_replication& wanted) {
   if (state.settings.replication == wanted.voters)
     return std::vector<fact>{};
-  return std::vector<fact>{cluster_changed{wanted.voters}};
+  return std::vector<fact>{cluster_changed{wanted.voters, state.settings.feature_level}};
+}
+
+decided decide_change(const cluster_state& state, const raise_feature_level& wanted) {
+  if (wanted.level <= feature_level_of(state.settings))
+    return std::vector<fact>{};
+  return std::vector<fact>{cluster_changed{state.settings.replication, wanted.level}};
 }
 
 }  // namespace

@@ -13,9 +13,6 @@
 
 namespace holdfast {
 
-/// A node speaks to peers of this level only: raised when what is stored or sent changes in a way that an older
-/// release cannot read.
-inline constexpr unsigned feature_level = 1;
 /// The most members that a cluster takes.
 inline constexpr std::size_t members_max = 9;
 
@@ -27,6 +24,10 @@ struct cluster_state {
   membership nodes;
   cluster_settings settings;
 };
+/// As stored: zero is the first.
+constexpr unsigned feature_level_of(const cluster_settings& settings) noexcept {
+  return settings.feature_level == 0 ? 1 : settings.feature_level;
+}
 
 /// As applied. Errors: `corrupt`, `io_failure`.
 result<membership> load_membership(const reader& from);
@@ -59,8 +60,12 @@ struct change_roles {
 struct set_replication {
   std::uint32_t voters = 0;
 };
-using member_change =
-  std::variant<form_cluster, add_node, remove_node, change_roles, set_replication>;
+/// Every member can do it.
+struct raise_feature_level {
+  std::uint32_t level = 0;
+};
+using member_change = std::variant<form_cluster, add_node, remove_node, change_roles,
+                                   set_replication, raise_feature_level>;
 
 /// No facts: it is so already. Errors, for an operator: `conflict`, `not_found`.
 result<std::vector<fact>> decide(const cluster_state& now, const member_change& wanted);

@@ -33,6 +33,7 @@ struct group_view {
 };
 struct cluster_view {
   std::string name;
+  unsigned feature_level = 1;  ///< that all nodes use
   std::vector<cluster_node_view> nodes;
   std::vector<group_view> partitions;  ///< group 0, of the cluster itself, first
 };

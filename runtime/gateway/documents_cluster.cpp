@@ -46,6 +46,7 @@ std::string cluster_document(const cluster_view& view) {
   std::string out;
   json_writer json{out};
   json.begin_object().field("kind", "cluster").field("name", view.name);
+  json.field("feature_level", view.feature_level);
   json.key("nodes").begin_array();
   for (const auto& node : view.nodes)
     write_node(json, node);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "runtime/core/feature_levels.hpp"
 #include "runtime/gateway/documents.hpp"
 #include "runtime/gateway/requests.hpp"
 #include "runtime/host/config.hpp"
@@ -17,15 +18,16 @@ struct new_node {
   add_node wanted;
   std::string cluster;
   std::optional<std::uint64_t> partitions;
-  std::optional<std::uint64_t> level;
+  std::optional<std::uint64_t> newest;  ///< of the feature levels that it can do
+  std::optional<std::uint64_t> oldest;
 };
 
 std::optional<refusal> read_new_node(const call& c, new_node& out) {
   if (auto checked = check_body(c.request.body, c.at().opts.body); !checked)
     return refusal{checked.error(), {}};
-  member_reader members{
-    c.request.body,
-    {"name", "address", "folder", "cluster", "partitions", "feature_level", "roles"}};
+  member_reader members{c.request.body,
+                        {"name", "address", "folder", "cluster", "partitions", "feature_level",
+                         "feature_oldest", "roles"}};
   members.require("name", "the name of the node");
   members.require("address", "where the other nodes reach its link, HOST:PORT");
   out.wanted.name = members.text("name");
@@ -33,7 +35,8 @@ std::optional<refusal> read_new_node(const call& c, new_node& out) {
   out.wanted.folder = members.text("folder");
   out.cluster = members.text("cluster");
   out.partitions = members.number("partitions");
-  out.level = members.number("feature_level");
+  out.newest = members.number("feature_level");
+  out.oldest = members.number("feature_oldest");
   if (members.good() && !is_valid_type(out.wanted.name))
     members.note("/name", "is no name of a node: lower-case letters, digits and -");
   if (members.good() && !is_link_address(out.wanted.address))
@@ -58,10 +61,12 @@ status check_fits(const new_node& node, const cluster_view& view, std::uint16_t 
     return error{errc::conflict, "the cluster has " + std::to_string(partitions) +
                                    " partitions, `" + name + "` is made for " +
                                    std::to_string(*node.partitions)};
-  if (node.level && *node.level != feature_level)
-    return error{errc::conflict, "`" + name + "` has feature level " + std::to_string(*node.level) +
-                                   ", the cluster has " + std::to_string(feature_level) +
-                                   "; run the same release on both"};
+  if (node.newest) {
+    const feature_levels theirs{static_cast<unsigned>(node.oldest.value_or(1)),
+                                static_cast<unsigned>(*node.newest)};
+    if (auto wrong = level_problem(theirs, view.feature_level); !wrong.empty())
+      return error{errc::conflict, "`" + name + "` cannot join: " + wrong};
+  }
   const auto beyond = [](const auto& one) { return !is_loopback(host_of_link(one.address)); };
   if (is_loopback(host_of_link(node.wanted.address)) &&
       std::any_of(view.nodes.begin(), view.nodes.end(), beyond))
@@ -75,7 +80,7 @@ std::string joined_document(const std::string& name, const cluster_view& view,
   std::string out;
   json_writer json{out};
   json.begin_object().field("kind", "joined").field("name", name).field("cluster", view.name);
-  json.field("partitions", partitions).field("feature_level", feature_level);
+  json.field("partitions", partitions).field("feature_level", view.feature_level);
   json.key("members").begin_array();
   for (const auto& node : view.nodes)
     if (node.membership != "removing")

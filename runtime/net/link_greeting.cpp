@@ -13,7 +13,8 @@ constexpr std::string_view header_cluster = "Holdfast-Cluster";
 constexpr std::string_view header_node = "Holdfast-Node";
 constexpr std::string_view header_folder = "Holdfast-Folder";
 constexpr std::string_view header_software = "Holdfast-Version";
-constexpr std::string_view header_level = "Holdfast-Feature-Level";
+constexpr std::string_view header_oldest = "Holdfast-Feature-Oldest";
+constexpr std::string_view header_newest = "Holdfast-Feature-Newest";
 constexpr std::string_view header_partitions = "Holdfast-Partitions";
 constexpr std::string_view header_run = "Holdfast-Run";
 constexpr std::string_view header_window = "Holdfast-Window";
@@ -66,7 +67,8 @@ std::vector<std::pair<std::string, std::string>> to_headers(const link_greeting&
           {std::string{header_node}, from.hello.node},
           {std::string{header_folder}, from.hello.folder},
           {std::string{header_software}, from.hello.version},
-          {std::string{header_level}, std::to_string(from.hello.feature_level)},
+          {std::string{header_oldest}, std::to_string(from.hello.feature_oldest)},
+          {std::string{header_newest}, std::to_string(from.hello.feature_newest)},
           {std::string{header_partitions}, std::to_string(from.hello.partitions)},
           {std::string{header_run}, from.run},
           {std::string{header_window}, std::to_string(from.window)}};
@@ -84,7 +86,8 @@ std::string from_headers(const std::function<std::string_view(std::string_view)>
   out.hello.folder = find(header_folder);
   out.hello.version = find(header_software);
   out.run = find(header_run);
-  const bool numbers = read_number(find(header_level), out.hello.feature_level) &&
+  const bool numbers = read_number(find(header_oldest), out.hello.feature_oldest) &&
+                       read_number(find(header_newest), out.hello.feature_newest) &&
                        read_number(find(header_partitions), out.hello.partitions) &&
                        read_number(find(header_window), out.window) && out.window > 0;
   if (!numbers || out.run.empty() || !is_token(out.run, name_bytes_max) ||

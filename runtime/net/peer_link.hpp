@@ -18,7 +18,8 @@ struct link_hello {
   std::string node;
   std::string folder;   ///< random id of that node's data folder; up to 128 of the same
   std::string version;  ///< for people; up to 128 printable characters
-  unsigned feature_level = 0;
+  unsigned feature_oldest = 0;  ///< of the feature levels that it can do,
+  unsigned feature_newest = 0;  ///< and the last
   unsigned partitions = 0;
   bool operator==(const link_hello&) const = default;
 };

@@ -13,7 +13,6 @@ import unittest
 
 from harness import waiting
 from harness.client import Unreachable
-from harness.cluster import free_ports
 from harness.growing import ECHO, GROUPS, GrowingChecks, Load, Nodes
 from harness.waiting import eventually
 
@@ -63,15 +62,13 @@ class Roles(GrowingChecks, unittest.TestCase):
         print(f"seed {self.seed}", flush=True)
         self.nodes = Nodes(self, self.seed)
 
-    def form(self, roles, more=""):
+    def form(self, roles):
         """Name → its roles; all start at once."""
-        links = {name: f"127.0.0.1:{port}" for name, port in zip(roles, free_ports(len(roles)))}
-        peers = ", ".join(f'{name}: "{link}"' for name, link in links.items())
-        for name, role in roles.items():
-            one = self.nodes.add(name, f"  peers: {{ {peers} }}\n{more}")
-            self.give(one, role)
+        def start(one):
+            self.give(one, roles[one.name])
             one.start()
-        self.nodes.settled(list(roles))
+
+        self.nodes.form(list(roles), start=start)
 
     @staticmethod
     def give(one, roles):
@@ -147,17 +144,14 @@ class Roles(GrowingChecks, unittest.TestCase):
         load.progress()
         self.nodes.settled(["g1"] + workers)
         self.assertLessEqual(watch.end(), set(workers))
-        self.end_all(load)
+        self.check_end(load)
 
-    def end_all(self, load):
+    def check_end(self, load):
         acks = load.end()
         gateways = [name for name, one in self.nodes.members.items() if one.address and "worker" not in self.roles_of(name)]
         self.check_acks(acks, Only(self.nodes, gateways) if gateways else None)
         names = [one.name for one in self.nodes.up()]
-        for name in names:
-            self.nodes[name].process.kill()
-        for name in names:
-            self.nodes[name].reap()
+        self.end_all(names)
         self.check_same(names)
         print(f"  {len(acks)} events", flush=True)
 
@@ -195,7 +189,7 @@ class Roles(GrowingChecks, unittest.TestCase):
         self.assertEqual(self.roles_of("g5"), ["gateway"])
         self.assertTrue(all("g5" not in votes for votes in self.voters("n2")))
         self.works("g5")
-        self.end_all(load)
+        self.check_end(load)
 
     def test_three_of_five_nodes_vote_and_a_dead_voter_is_replaced_when_it_is_removed(self):
         names = ["n1", "n2", "n3", "n4", "n5"]
@@ -215,7 +209,7 @@ class Roles(GrowingChecks, unittest.TestCase):
         self.nodes.kill_some(names[:4], 4)
         load.progress()
         self.nodes.settled(names[:4])
-        self.end_all(load)
+        self.check_end(load)
 
     def test_the_last_node_that_owns_partitions_stays_one(self):
         self.form({"n1": "gateway, worker", "g1": "gateway"})

@@ -12,6 +12,7 @@
 
 #include "cluster/cluster_identity.hpp"
 #include "persistence/rocksdb_store.hpp"
+#include "runtime/core/feature_levels.hpp"
 #include "runtime/host/config.hpp"
 #include "tools/holdfast/command_tree.hpp"
 
@@ -150,13 +151,15 @@ exit_code join(session& with, const membership_options& options) {
   const auto folder = begin_joining(*disk, config.cluster.name, config.node, partitions);
   if (!folder)
     fail_membership(folder.error());
-  const auto joined = api.post(api_path{"/v1/nodes"}, {{"name", config.node},
-                                                       {"address", config.cluster.advertise},
-                                                       {"folder", *folder},
-                                                       {"cluster", config.cluster.name},
-                                                       {"partitions", partitions},
-                                                       {"feature_level", feature_level},
-                                                       {"roles", names_of(config.roles)}});
+  const auto joined =
+    api.post(api_path{"/v1/nodes"}, {{"name", config.node},
+                                     {"address", config.cluster.advertise},
+                                     {"folder", *folder},
+                                     {"cluster", config.cluster.name},
+                                     {"partitions", partitions},
+                                     {"feature_level", features_of_this_release.newest},
+                                     {"feature_oldest", features_of_this_release.oldest},
+                                     {"roles", names_of(config.roles)}});
   std::map<std::string, std::string> members;
   for (const auto& one : joined.value("members", json::array()))
     members.emplace(one.value("name", ""), one.value("address", ""));

@@ -233,6 +233,18 @@ int run_dev(const dev_options& options) {
   return 0;
 }
 
+/// Those of the release, unless HOLDFAST_FEATURE_LEVELS says otherwise: tests of upgrades do, with one binary.
+result<feature_levels> features_of_this_process() {
+  const char* told = std::getenv("HOLDFAST_FEATURE_LEVELS");
+  if (told == nullptr)
+    return features_of_this_release;
+  const auto read = parse_feature_levels(told);
+  if (!read)
+    return error{errc::schema, "HOLDFAST_FEATURE_LEVELS: expected OLDEST-NEWEST, such as 1-2"};
+  log::warn("feature-levels-told", {{"levels", told}, {"why", "only a test may do this"}});
+  return *read;
+}
+
 int run_serve(const serve_options& options) {
   const process_signals signals{true};
   arm_kill_points();
@@ -251,7 +263,10 @@ int run_serve(const serve_options& options) {
     removed = true;
     ::kill(::getpid(), SIGTERM);  // as a service manager would
   };
-  node running{{loaded.config, loaded.env, false, cli::version_text(), on_removed}};
+  const auto features = features_of_this_process();
+  if (!features)
+    return refuse(features.error());
+  node running{{loaded.config, loaded.env, false, cli::version_text(), on_removed, *features}};
   if (auto started = running.start(); !started)
     return refuse(started.error());
   std::fprintf(stderr, "holdfast: listening on %s\n",

@@ -51,6 +51,14 @@ class Nodes:
         except (Unreachable, AssertionError):
             return {}
 
+    def form(self, names, more="", start=Member.start):
+        """All of them as peers, from the beginning."""
+        links = {name: f"127.0.0.1:{port}" for name, port in zip(names, free_ports(len(names)))}
+        peers = ", ".join(f'{name}: "{link}"' for name, link in links.items())
+        for name in names:
+            start(self.add(name, f"  peers: {{ {peers} }}\n{more}"))
+        self.settled(names)
+
     def kill_some(self, names, count):
         """kill -9 of any of them at any moment, started again at once."""
         for _ in range(count):
@@ -144,6 +152,12 @@ class GrowingChecks:
         for name in names:
             told = cli("doctor", "--data", self.nodes[name].data)
             self.assertEqual(told.returncode, 0, told.stdout + told.stderr)
+
+    def end_all(self, names):
+        for name in names:
+            self.nodes[name].process.kill()
+        for name in names:
+            self.nodes[name].reap()
 
     def check_acks(self, acks, nodes=None):
         patient = AnyNode(nodes or self.nodes, patience=30)

@@ -42,9 +42,9 @@ void run_alone(store& disk, std::uint16_t partitions) {
 }
 
 net::link_hello hello_of(const std::string& node) {
-  return {"prod", node, "folder", "0.1.0", feature_level, 24};
+  return {"prod", node, "folder", "0.1.0", 1, 2, 24};
 }
-const admission judge{"n1", 24};
+const admission judge{"n1", 24, 2};
 const known_node member{"n2", "h2:1", {}, false, true};
 
 }  // namespace
@@ -159,14 +159,14 @@ TEST_CASE("admission: a member is let in, with whatever folder it came first") {
   CHECK(refusal_of(hello_of("n2"), judge, &member, "folder", true).empty());
 }
 
-TEST_CASE("admission: another feature level, elder or newer, is refused and says what to do") {
-  for (const unsigned level : {feature_level - 1, feature_level + 1}) {
-    auto other = hello_of("n2");
-    other.feature_level = level;
-    const auto why = refusal_of(other, judge, &member, {}, true);
-    CHECK(why.find("feature level " + std::to_string(level)) != std::string::npos);
-    CHECK(why.find("same release") != std::string::npos);
-  }
+TEST_CASE("admission: who cannot do the cluster's feature level is refused and told what to do") {
+  auto other = hello_of("n2");
+  other.feature_newest = 5;
+  CHECK(refusal_of(other, judge, &member, {}, true).empty());
+  other.feature_oldest = 3;
+  CHECK(refusal_of(other, judge, &member, {}, true).find("in between") != std::string::npos);
+  other.feature_oldest = other.feature_newest = 1;
+  CHECK(refusal_of(other, judge, &member, {}, true).find("newer release") != std::string::npos);
 }
 
 TEST_CASE("admission: strangers, emptied folders and other partitions are refused") {

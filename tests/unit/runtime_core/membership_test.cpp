@@ -116,3 +116,15 @@ TEST_CASE("membership: how many vote is set for the whole cluster") {
   CHECK(c.change(set_replication{5}) == 1);
   CHECK(c.state().settings.replication == 5);
 }
+
+TEST_CASE(
+  "membership: the feature level rises and never falls, and nothing else is changed by it") {
+  cluster_record c;
+  CHECK(feature_level_of(c.state().settings) == 1);
+  c.change(set_replication{3});
+  CHECK(c.change(raise_feature_level{1}) == 0);
+  CHECK(c.change(raise_feature_level{2}) == 1);
+  CHECK(c.change(raise_feature_level{1}) == 0);
+  CHECK(c.change(set_replication{5}) == 1);
+  CHECK(c.state().settings == cluster_settings{5, 2});
+}

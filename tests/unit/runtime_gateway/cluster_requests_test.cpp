@@ -64,7 +64,7 @@ TEST_CASE("cluster: nodes and partitions are told as the contract names them") {
   asking_cluster at;
   at.node.cluster_now->partitions[1].leader.clear();
   const auto got = at.ask("GET", "/v1/cluster")->body();
-  CHECK(got == json::parse(R"({"kind":"cluster","name":"prod","nodes":[
+  CHECK(got == json::parse(R"({"kind":"cluster","name":"prod","feature_level":1,"nodes":[
     {"id":"n1","address":"10.0.0.1:7071","state":"up","version":"1","leaders":2,"replicas":3,
      "membership":"member","roles":["gateway","worker"]},
     {"id":"n2","address":"10.0.0.2:7071","state":"up","version":"1","leaders":1,"replicas":3,

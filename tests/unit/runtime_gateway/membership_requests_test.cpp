@@ -32,7 +32,7 @@ TEST_CASE("members: a node that may join is told who is there, once it is record
                           at.joining({{"folder", "f4"},
                                       {"cluster", "prod"},
                                       {"partitions", 4},
-                                      {"feature_level", feature_level}})
+                                      {"feature_level", 1}})
                             .dump());
   CHECK_FALSE(got->answer);
   REQUIRE(at.node.member_changes.size() == 1);
@@ -56,8 +56,8 @@ TEST_CASE("members: what could never work is refused before anything is recorded
   const std::pair<json, const char*> cases[] = {
     {{{"cluster", "test"}}, "cluster.name"},
     {{{"partitions", 12}}, "made for 12"},
-    {{{"feature_level", feature_level - 1}}, "same release"},
-    {{{"feature_level", feature_level + 1}}, "same release"},
+    {{{"feature_level", 0}}, "newer release"},
+    {{{"feature_level", 3}, {"feature_oldest", 2}}, "in between"},
     {{{"address", "127.0.0.1:7071"}}, "cannot reach"},
   };
   for (const auto& [more, why] : cases) {

@@ -95,7 +95,7 @@ struct link_fixture {
 
   peer_link::options options(const std::string& node) {
     peer_link::options opts;
-    opts.self = {"red", node, "folder-of-" + node, "1.0", 3};
+    opts.self = {"red", node, "folder-of-" + node, "1.0", 2, 3};
     opts.tls = tls_of(authority, "DNS:" + node);
     return opts;
   }

@@ -274,7 +274,7 @@ TEST_CASE_FIXTURE(link_refusal_fixture,
   CHECK(says("GET /holdfast/link HTTP/1.1\r\n").empty());  // never ends: closed in time
   const std::string hello =
     "Holdfast-Link: 1\r\nHoldfast-Cluster: red\r\nHoldfast-Folder: f\r\nHoldfast-Version: 1\r\n"
-    "Holdfast-Feature-Level: 1\r\nHoldfast-Partitions: 1\r\nHoldfast-Run: 1\r\n";
+    "Holdfast-Feature-Oldest: 1\r\nHoldfast-Feature-Newest: 1\r\nHoldfast-Partitions: 1\r\nHoldfast-Run: 1\r\n";
   CHECK(says("GET /holdfast/link HTTP/1.1\r\n" + upgrade + hello +
              "Holdfast-Node: ../x\r\nHoldfast-Window: 1\r\n\r\n") == "HTTP/1.1 403");
   CHECK(says("GET /holdfast/link HTTP/1.1\r\n" + upgrade + hello +
@@ -355,7 +355,7 @@ TEST_CASE_FIXTURE(link_refusal_fixture,
     "GET /holdfast/link HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     "Holdfast-Link: 1\r\nHoldfast-Cluster: red\r\nHoldfast-Node: b\r\nHoldfast-Folder: f\r\n"
-    "Holdfast-Version: 1\r\nHoldfast-Feature-Level: 1\r\nHoldfast-Partitions: 1\r\nHoldfast-Run: "
+    "Holdfast-Version: 1\r\nHoldfast-Feature-Oldest: 1\r\nHoldfast-Feature-Newest: 1\r\nHoldfast-Partitions: 1\r\nHoldfast-Run: "
     "1\r\n"
     "Holdfast-Window: 1000000\r\n\r\n");
   hand.read_until("\r\n\r\n");
@@ -381,7 +381,7 @@ TEST_CASE_FIXTURE(link_refusal_fixture,
     "GET /holdfast/link HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     "Holdfast-Link: 1\r\nHoldfast-Cluster: red\r\nHoldfast-Node: b\r\nHoldfast-Folder: f\r\n"
-    "Holdfast-Version: 1\r\nHoldfast-Feature-Level: 1\r\nHoldfast-Partitions: 1\r\nHoldfast-Run: "
+    "Holdfast-Version: 1\r\nHoldfast-Feature-Oldest: 1\r\nHoldfast-Feature-Newest: 1\r\nHoldfast-Partitions: 1\r\nHoldfast-Run: "
     "1\r\n"
     "Holdfast-Window: 1000000\r\n\r\n");
   hand.read_until("\r\n\r\n");

@@ -12,8 +12,8 @@ TEST_CASE_FIXTURE(link_fixture, "peer_link: two nodes meet, and each knows who t
   auto a = node("a"), b = node("b");
   a->link.set_peers({{"b", b->address()}, {"a", a->address()}});
   REQUIRE(joined(*a, "a", *b, "b"));
-  CHECK(a->hellos.pop() == link_hello{"red", "b", "folder-of-b", "1.0", 3});
-  CHECK(b->hellos.pop() == link_hello{"red", "a", "folder-of-a", "1.0", 3});
+  CHECK(a->hellos.pop() == link_hello{"red", "b", "folder-of-b", "1.0", 2, 3});
+  CHECK(b->hellos.pop() == link_hello{"red", "a", "folder-of-a", "1.0", 2, 3});
   CHECK(a->link.send("b", "to b"));
   CHECK(b->frames.pop() == "to b");
   CHECK(b->link.send("a", std::string{}));

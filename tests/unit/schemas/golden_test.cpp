@@ -137,6 +137,7 @@ TEST_CASE("the bytes of every stored value are those in tests/golden/values.hex"
               plain("audit_entry", golden_audit_entry(), &codec::decode_audit_entry),
               plain("audit_head", golden_audit_head(), &codec::decode_audit_head),
               plain("node_record", golden_node_record(), &codec::decode_node_record),
+              plain("cluster_settings", golden_settings(), &codec::decode_cluster_settings),
               plain("received_by_key",
                     codec::stored_facts{.at = 1'795'248'000'123'456,
                                         .catalog_index = 5,

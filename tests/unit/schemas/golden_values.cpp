@@ -232,7 +232,7 @@ std::vector<fact> golden_facts() {
   out.push_back(node_removed{.name = "n2", .address = "10.0.0.12:7071", .folder = "4567cdef"});
   out.push_back(node_changed{
     .name = "n4", .address = "10.0.0.14:7071", .folder = "0123abcd", .roles = node_roles::gateway});
-  out.push_back(cluster_changed{.replication = 3});
+  out.push_back(cluster_changed{.replication = 3, .feature_level = 2});
   return out;
 }
 
@@ -391,6 +391,8 @@ audit_recorded golden_audited() {
           .peer = "127.0.0.1",
           .outcome = "done"};
 }
+
+cluster_settings golden_settings() { return {.replication = 3, .feature_level = 2}; }
 
 node_record golden_node_record() {
   return {

@@ -27,6 +27,7 @@ codec::stamped<dead_lettered> golden_dead_letter();
 codec::stamped<definition_applied> golden_definition();
 audit_recorded golden_audited();
 node_record golden_node_record();
+cluster_settings golden_settings();
 audit_entry golden_audit_entry();
 audit_head golden_audit_head();
 /// As `golden_facts` has it, and sent with an API key.
