@@ -126,6 +126,7 @@ struct catalog_state {
   request_ref from;
   std::vector<definition_request> waiting;
   std::map<const turn_record*, request_ref> audits;  ///< on their way; any number at once
+  std::uint64_t cut_proposed = 0;
   std::shared_ptr<const turn_record> member_in_flight;
   std::optional<request_ref> member_from;
   std::vector<member_request> members_waiting;
@@ -146,6 +147,18 @@ struct catalog_state {
       return;
     }
     audits.emplace(record.get(), request.from);
+  }
+
+  /// Asked for again until it is there: so nothing is kept of one that the log had no room for.
+  void cut(std::uint64_t epoch) {
+    if (epoch <= cut_proposed)
+      return;
+    auto record = std::make_shared<turn_record>();
+    record->at = services->now();
+    record->catalog_index = services->definitions->get()->index;
+    record->facts.push_back(backup_cut{epoch});
+    if (services->log->propose(catalog_group, term, std::move(record)))
+      cut_proposed = epoch;
   }
 
   void apply(definition_request request) {
@@ -261,6 +274,7 @@ catalog_actor::behavior_type catalog_behavior(self_pointer<catalog_actor, catalo
       self->state.change_member(std::move(request));
     },
     [self](atom::audit, audit_request& request) { self->state.audit(std::move(request)); },
+    [self](atom::cut, std::uint64_t epoch) { self->state.cut(epoch); },
     [self](atom::commit, const committed_group& group) { self->state.committed(group); },
     [self](atom::lost) { self->quit(caf::exit_reason::user_shutdown); },
   };

@@ -45,14 +45,14 @@ struct committed_group {
   std::vector<std::shared_ptr<const turn_record>> records;
 };
 struct outbox_delivery {
-  group_id source = 0;
-  std::uint64_t sequence = 0;
+  mail_stamp stamp;
   outbox_message message;
 };
 struct outbox_receipt {
   group_id target = 0;
   std::uint64_t sequence = 0;
   bool taken = false;
+  std::uint64_t epoch = 0;  ///< of the target's last backup cut
 };
 struct effect_report {
   agent_name agent;
@@ -120,6 +120,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(holdfast, caf::first_custom_type_id)
   CAF_ADD_ATOM(holdfast, holdfast::atom, work, "work")
   CAF_ADD_ATOM(holdfast, holdfast::atom, define, "define")
   CAF_ADD_ATOM(holdfast, holdfast::atom, audit, "audit")
+  CAF_ADD_ATOM(holdfast, holdfast::atom, cut, "cut")
   CAF_ADD_ATOM(holdfast, holdfast::atom, member, "member")
 CAF_END_TYPE_ID_BLOCK(holdfast)
 
@@ -150,7 +151,9 @@ using shard_mail = caf::typed_actor<
   // A message from another partition's outbox.
   caf::reacts_to<atom::mail, outbox_delivery>,
   // Ours was taken, or must be sent again later.
-  caf::reacts_to<atom::receipt, outbox_receipt>>;
+  caf::reacts_to<atom::receipt, outbox_receipt>,
+  // The partition's part of the backup of this epoch is to end.
+  caf::reacts_to<atom::cut, std::uint64_t>>;
 
 /// A shard, as its agents and effects see it.
 using shard_reports = caf::typed_actor<
@@ -180,7 +183,9 @@ using catalog_actor = caf::typed_actor<
   // Add or remove a node of the cluster.
   caf::reacts_to<atom::member, member_request>,
   // Put a call into the audit log.
-  caf::reacts_to<atom::audit, audit_request>, caf::reacts_to<atom::commit, committed_group>,
+  caf::reacts_to<atom::audit, audit_request>,
+  // The group's part of the backup of this epoch is to end.
+  caf::reacts_to<atom::cut, std::uint64_t>, caf::reacts_to<atom::commit, committed_group>,
   caf::reacts_to<atom::lost>>;
 
 }  // namespace holdfast

@@ -82,10 +82,9 @@ struct node_services {
   /// A handler of this agent was running when the process before this one died.
   std::function<bool(const agent_name&)> is_suspect;
   // To shards of other nodes; null when this node is alone. What does not arrive is sent again.
-  std::function<void(group_id target, group_id source, std::uint64_t sequence,
-                     const outbox_message&)>
-    send_away;
-  std::function<void(group_id source, group_id target, std::uint64_t sequence, bool taken)>
+  std::function<void(group_id target, const mail_stamp&, const outbox_message&)> send_away;
+  std::function<void(group_id source, group_id target, std::uint64_t sequence, bool taken,
+                     std::uint64_t epoch)>
     acknowledge_away;
   /// A shard leads and decides from now on.
   std::function<void(group_id)> shard_started;

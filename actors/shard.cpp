@@ -77,19 +77,19 @@ public:
     }
   }
 
-  void send(group_id target, group_id source, std::uint64_t sequence,
-            const outbox_message& message) override {
+  void send(group_id target, const mail_stamp& stamp, const outbox_message& message) override {
     if (auto shard = services_->shards->find(target))
-      self_->send(shard, atom::mail_v, outbox_delivery{source, sequence, message});
+      self_->send(shard, atom::mail_v, outbox_delivery{stamp, message});
     else if (services_->send_away)
-      services_->send_away(target, source, sequence, message);
+      services_->send_away(target, stamp, message);
   }
 
-  void acknowledge(group_id source, group_id target, std::uint64_t sequence, bool taken) override {
+  void acknowledge(group_id source, group_id target, std::uint64_t sequence, bool taken,
+                   std::uint64_t epoch) override {
     if (auto shard = services_->shards->find(source))
-      self_->send(shard, atom::receipt_v, outbox_receipt{target, sequence, taken});
+      self_->send(shard, atom::receipt_v, outbox_receipt{target, sequence, taken, epoch});
     else if (services_->acknowledge_away)
-      services_->acknowledge_away(source, target, sequence, taken);
+      services_->acknowledge_away(source, target, sequence, taken, epoch);
   }
 
   void tell(const request_ref& to, answer what) override { services_->tell(to, std::move(what)); }
@@ -189,11 +189,12 @@ shard_actor::behavior_type shard_behavior(self_pointer<shard_actor, shard_state>
     },
     [self](atom::lost) { self->quit(caf::exit_reason::user_shutdown); },
     [self](atom::mail, outbox_delivery& d) {
-      self->state.core->inbound(d.source, d.sequence, std::move(d.message));
+      self->state.core->inbound(d.stamp, std::move(d.message));
     },
     [self](atom::receipt, const outbox_receipt& r) {
-      self->state.core->acknowledged(r.target, r.sequence, r.taken);
+      self->state.core->acknowledged(r.target, r.sequence, r.taken, r.epoch);
     },
+    [self](atom::cut, std::uint64_t epoch) { self->state.core->cut(epoch); },
     [self](atom::decided, decided_turn& turn) { self->state.core->decided(std::move(turn)); },
     [self](atom::outcome, const effect_report& r) { self->state.effect_done(r.agent, r.done); },
     [self](atom::text, text_report& r) {

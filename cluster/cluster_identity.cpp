@@ -146,12 +146,8 @@ status mark_new_folder(store& disk, const cluster_config& config, const std::str
                  "this data folder belongs to no cluster yet; `holdfast cluster join --config FILE "
                  "--address URL` makes the node a member of a running one, and nodes that form one "
                  "name each other under `cluster.peers`"};
-  out.folder = random_id();
   write_set mark;
-  mark.put(family::meta, keys::node(cluster_key), config.name);
-  mark.put(family::meta, keys::node(name_key), node);
-  mark.put(family::meta, keys::node(formed_key), names_text(out.told));
-  mark.put(family::meta, keys::node(folder_key), out.folder);
+  out.folder = put_former(config, node, mark);
   out.may_form = true;
   return disk.write(mark, true);
 }
@@ -282,26 +278,41 @@ status finish_joining(store& disk, const std::map<std::string, std::string>& mem
   return disk.write(mark, true);
 }
 
-namespace {
+std::string put_former(const cluster_config& config, const std::string& node, write_set& out) {
+  auto folder = random_id();
+  out.put(family::meta, keys::node(cluster_key), config.name);
+  out.put(family::meta, keys::node(name_key), node);
+  out.put(family::meta, keys::node(formed_key), names_text(config.peers));
+  out.put(family::meta, keys::node(folder_key), folder);
+  return folder;
+}
 
-/// libraft takes the entry of a snapshot at index 1 for one that it can send, and never offers the snapshot.
-constexpr std::uint64_t first_snapshot_index_min = 2;
+consensus::configuration first_members(const std::map<std::string, std::string>& nodes) {
+  std::map<consensus::node_id, std::string> by_id;
+  for (const auto& [name, at] : nodes)
+    by_id.emplace(node_id_of(name), at);
+  consensus::configuration out;
+  for (const auto& [id, at] : by_id)
+    out.members.push_back({id, at, consensus::role::voter});
+  return out;
+}
 
-/// The log of the group begins behind what it has applied, as after a snapshot of this very state. The terms of a node
-/// alone stay behind: the only voter elects itself in a new one.
-void begin_log_after(group_id group, const log_state& done, const consensus::configuration& members,
-                     write_set& out) {
+/// The terms of a node alone stay behind: the only voter elects itself in a new one.
+std::uint64_t begin_log_after(group_id group, const log_state& done,
+                              const consensus::configuration& members, write_set& out) {
+  // libraft takes the entry of a snapshot at index 1 for one that it can send, and never offers the snapshot.
+  constexpr std::uint64_t snapshot_index_min = 2;
   consensus::log_write first;
   first.group = group;
   consensus::stored_range range;
-  if (done.applied == 0) {
+  const auto index = done.applied == 0 ? 0 : std::max(done.applied, snapshot_index_min);
+  if (index == 0) {
     auto fresh = consensus::new_group(members);
     first.hard = consensus::hard_state{std::max(done.term, fresh.hard.term), 0};
     first.first = fresh.first_index;
     first.entries = std::move(fresh.entries);
     consensus::put_applied(group, 0, 0, out);
   } else {
-    const auto index = std::max(done.applied, first_snapshot_index_min);
     first.hard = consensus::hard_state{done.term, 0};
     first.snapshot = consensus::snapshot_metadata{index, done.term, members, index};
     range.log = {index + 1, index};
@@ -309,9 +320,8 @@ void begin_log_after(group_id group, const log_state& done, const consensus::con
   }
   consensus::erase_budget none{0};
   consensus::put(first, range, out, none);
+  return index;
 }
-
-}  // namespace
 
 status make_first_member(store& disk, const std::string& cluster, const std::string& node,
                          const std::string& address) {
@@ -334,7 +344,7 @@ status make_first_member(store& disk, const std::string& cluster, const std::str
       errc::not_found,
       "no node has run with this data folder; a new node needs no `cluster init`: name it "
       "alone under `cluster.peers` and start it"};
-  const consensus::configuration members{{{node_id_of(node), address, consensus::role::voter}}};
+  const auto members = first_members({{node, address}});
   write_set writes;
   for (std::uint32_t group = 0; group <= std::stoul(**count); ++group) {
     const auto done = read_log_state(disk, static_cast<group_id>(group));

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "cluster/member_directory.hpp"
+#include "persistence/log_state.hpp"
 #include "persistence/store.hpp"
 #include "runtime/host/config_cluster.hpp"
 #include "runtime/net/peer_link.hpp"
@@ -43,6 +44,15 @@ std::string refusal_of(const net::link_hello& peer, const admission& at, const k
                        const std::string& folder, bool is_in_a_group);
 
 // ---- before a node is started: what `holdfast cluster` does to its folder
+
+/// Marks a folder as that of a node that forms a cluster with its peers; gives its random name.
+std::string put_former(const cluster_config& config, const std::string& node, write_set& out);
+/// All of them as voters. `nodes`: name → address.
+consensus::configuration first_members(const std::map<std::string, std::string>& nodes);
+/// The log of the group begins behind what its state has applied, as after a snapshot of this very state; of a state that
+/// has applied nothing it begins with the members. Gives the index that the state is at: it may be a little further on.
+std::uint64_t begin_log_after(group_id group, const log_state& done,
+                              const consensus::configuration& members, write_set& out);
 
 /// Marks an empty folder as that of a node that is joining; gives its name. Again for the same node: the same; one
 /// that was not let in may try under another name. Errors:

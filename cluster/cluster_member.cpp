@@ -120,10 +120,7 @@ status cluster_member::start(backend& commands) {
   others_->take_commands(commands);
   consensus::configuration first;  // none: a leader will add this node
   if (identity_.may_form)
-    for (const auto& [name, at] : identity_.told)
-      first.members.push_back({node_id_of(name), at, consensus::role::voter});
-  std::sort(first.members.begin(), first.members.end(),
-            [](const auto& a, const auto& b) { return a.id < b.id; });
+    first = first_members(identity_.told);
   std::map<group_id, consensus::configuration> groups;
   for (std::uint32_t group = 0; group <= p_.partitions; ++group)
     groups.emplace(static_cast<group_id>(group), first);
@@ -194,6 +191,11 @@ void cluster_member::send(const link::outbox_receipt& receipt) {
     send_frame(leader, receipt);
 }
 
+void cluster_member::send(const link::cut_request& request) {
+  if (const auto leader = log_->leader_of(request.group); leader != 0 && leader != self_)
+    send_frame(leader, request);
+}
+
 void cluster_member::received(std::string_view node, net::link_frame&& frame) {
   auto decoded = codec::decode_link_frame(frame.bytes);
   if (!decoded)
@@ -210,6 +212,8 @@ void cluster_member::received(std::string_view node, net::link_frame&& frame) {
         p_.deliver(std::move(what));
       } else if constexpr (std::is_same_v<T, link::outbox_receipt>) {
         p_.receipt(what);
+      } else if constexpr (std::is_same_v<T, link::cut_request>) {
+        p_.cut(what);
       } else if constexpr (std::is_same_v<T, link::snapshot_request> ||
                            std::is_same_v<T, link::snapshot_chunk>) {
         snapshots_->received(from, std::move(what));

@@ -49,6 +49,8 @@ public:
     feature_levels features = features_of_this_release;
     /// To whoever leads group 0 here, from its own ticker: its state should say so.
     std::function<void(member_change)> change;
+    /// The group is to end its part of the backup of that epoch, when it is led here.
+    std::function<void(const link::cut_request&)> cut;
     /// This node is no member any more: it must end. Any thread, once.
     std::function<void()> removed;
   };
@@ -71,6 +73,8 @@ public:
   // ---- from shards to those on other nodes; any thread. What does not arrive is sent again by its outbox.
   void send(link::outbox_delivery message);
   void send(const link::outbox_receipt& receipt);
+  /// To whoever leads the group.
+  void send(const link::cut_request& request);
 
   /// From the log, on its thread.
   void send(consensus::node_id to, std::vector<codec::group_message> messages) override;

@@ -1,5 +1,6 @@
 #include "cluster/local_backend.hpp"
 
+#include "cluster/backup_keeper.hpp"
 #include "cluster/cluster_member.hpp"
 #include "runtime/core/stored_records.hpp"
 #include "runtime/native/native_behaviour.hpp"
@@ -73,6 +74,8 @@ void local_backend::spread_leaders() {
   if (p_.member != nullptr)
     p_.member->spread_leaders();
 }
+
+result<std::shared_ptr<backup_job>> local_backend::begin_backup() { return p_.backups->begin(); }
 
 /// Gives the request a number and has it sent. The group may be lost meanwhile, before its clients were counted: then
 /// this one would wait for ever.

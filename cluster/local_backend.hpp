@@ -11,6 +11,7 @@
 
 namespace holdfast {
 
+class backup_keeper;
 class cluster_member;
 
 class local_backend final : public backend {
@@ -24,6 +25,7 @@ public:
     std::function<std::vector<metric_value>()> metrics;
     std::shared_ptr<request_forwarder> others;  ///< null: this node is alone
     cluster_member* member = nullptr;           ///< with others
+    backup_keeper* backups = nullptr;
   };
   explicit local_backend(parts p) : p_(std::move(p)) {}
 
@@ -51,6 +53,8 @@ public:
   bool owns(group_id group) const override;
   void forward(group_id group, net::http_request request, std::shared_ptr<const principal> who,
                net::responder to) override;
+
+  result<std::shared_ptr<backup_job>> begin_backup() override;
 
   std::shared_ptr<const catalog> definitions() const override {
     return p_.services->definitions->get();

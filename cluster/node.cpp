@@ -11,9 +11,11 @@
 #include "actors/catalog.hpp"
 #include "actors/commit_feed.hpp"
 #include "actors/shard.hpp"
+#include "cluster/backup_keeper.hpp"
 #include "cluster/cluster_member.hpp"
 #include "cluster/key_keeper.hpp"
 #include "cluster/local_backend.hpp"
+#include "cluster/restore.hpp"
 #include "cluster/worker_thread.hpp"
 #include "persistence/keys.hpp"
 #include "persistence/kill_point.hpp"
@@ -129,6 +131,7 @@ struct node::impl : commit_listener {
   std::unique_ptr<worker_thread> slow;
   std::unique_ptr<local_log> own_log;      // of a node that is alone,
   std::unique_ptr<cluster_member> member;  // or of one of several
+  std::shared_ptr<backup_keeper> backups;
   std::unique_ptr<local_backend> behind;
   std::unique_ptr<gateway> front;
   std::unique_ptr<net::http_server> server;
@@ -159,6 +162,9 @@ struct node::impl : commit_listener {
       caf::anon_send(shard, atom::commit_v, committed_group{index, std::move(records)});
     }
   }
+  void cut(group_id group, std::uint64_t epoch, std::uint64_t index) override {
+    backups->cut(group, epoch, index);
+  }
   void followed(group_id group, std::uint64_t index,
                 std::vector<std::shared_ptr<const turn_record>> records) override {
     const auto defines = [](const fact& f) {
@@ -176,6 +182,7 @@ struct node::impl : commit_listener {
       read_definitions_of(index);
   }
   void replaced(group_id group) override {
+    backups->replaced(group);
     if (group != catalog_group)
       return;
     member->read_members();
@@ -220,6 +227,20 @@ struct node::impl : commit_listener {
       log::error("definitions-not-read", {{"why", known.error().context}});
   }
 
+  /// False: the group is not led here.
+  bool cut_here(group_id group, std::uint64_t epoch) {
+    if (group != catalog_group) {
+      const auto shard = shards.find(group);
+      if (shard)
+        caf::anon_send(shard, atom::cut_v, epoch);
+      return static_cast<bool>(shard);
+    }
+    const auto owner = catalog_owner();
+    if (owner)
+      caf::anon_send(owner, atom::cut_v, epoch);
+    return static_cast<bool>(owner);
+  }
+
   catalog_actor catalog_owner() {
     const std::lock_guard lock{catalogue_mutex};
     return catalogue;
@@ -240,6 +261,7 @@ struct node::impl : commit_listener {
   status open_folder();
   void fill_services();
   status join_cluster();
+  void keep_backups();
   status start_log();
   gateway_options gateway_settings();
   status listen();
@@ -256,6 +278,8 @@ status node::impl::open_folder() {
   if (failed)
     return error{errc::io_failure, "cannot make the data folder " + opts.config.data.string() +
                                      ": " + failed.message()};
+  if (auto whole = check_restore_finished(opts.config.data); !whole)
+    return whole;
   auto opened =
     open_rocksdb({opts.config.data.string(), memory_limit(opts.config.memory_limit_bytes), true,
                   false, [](std::string_view line) {
@@ -306,12 +330,14 @@ status node::impl::join_cluster() {
   p.deliver = [this](link::outbox_delivery&& mail) {
     if (auto shard = shards.find(mail.target_group))
       caf::anon_send(shard, atom::mail_v,
-                     outbox_delivery{mail.source_group, mail.sequence, std::move(mail.message)});
+                     outbox_delivery{{mail.source_group, mail.sequence, mail.epoch, mail.restored},
+                                     std::move(mail.message)});
   };
   p.receipt = [this](const link::outbox_receipt& receipt) {
     if (auto shard = shards.find(receipt.source_group))
-      caf::anon_send(shard, atom::receipt_v,
-                     outbox_receipt{receipt.target_group, receipt.sequence, receipt.taken});
+      caf::anon_send(
+        shard, atom::receipt_v,
+        outbox_receipt{receipt.target_group, receipt.sequence, receipt.taken, receipt.epoch});
   };
   p.serve = [this](net::http_request&& request, std::shared_ptr<const principal> who,
                    net::responder to) {
@@ -327,20 +353,47 @@ status node::impl::join_cluster() {
     if (const auto owner = catalog_owner())
       caf::anon_send(owner, atom::member_v, member_request{std::move(wanted), {}, nullptr});
   };
+  p.cut = [this](const link::cut_request& request) { cut_here(request.group, request.epoch); };
   p.removed = [this] {
     if (opts.removed)
       opts.removed();
   };
   member = std::make_unique<cluster_member>(std::move(p));
-  services->send_away = [this](group_id target, group_id source, std::uint64_t sequence,
+  services->send_away = [this](group_id target, const mail_stamp& stamp,
                                const outbox_message& message) {
-    member->send(link::outbox_delivery{source, target, sequence, message});
+    member->send(link::outbox_delivery{stamp.source, target, stamp.sequence, message, stamp.epoch,
+                                       stamp.restored});
   };
   services->acknowledge_away = [this](group_id source, group_id target, std::uint64_t sequence,
-                                      bool taken) {
-    member->send(link::outbox_receipt{source, target, sequence, taken});
+                                      bool taken, std::uint64_t epoch) {
+    member->send(link::outbox_receipt{source, target, sequence, taken, epoch});
   };
   return member->prepare();
+}
+
+void node::impl::keep_backups() {
+  backup_keeper::parts p;
+  p.disk = disk.get();
+  p.partitions = services->partitions;
+  p.ask_to_cut = [this](group_id group, std::uint64_t epoch) {
+    if (!cut_here(group, epoch) && member)
+      member->send(link::cut_request{group, epoch});
+  };
+  if (member)
+    p.check_others = [this]() -> status {
+      for (const auto& one : member->view().nodes)
+        if (!one.version.empty() && one.version != opts.version)
+          return error{errc::conflict, one.id + " runs " + one.version + ", this node runs " +
+                                         opts.version +
+                                         "; take a backup when all run the same version"};
+      return ok_status();
+    };
+  p.wall_now = wall_now;
+  p.cluster = opts.config.cluster.name;
+  p.node = opts.config.node;
+  p.version = opts.version;
+  p.feature_level = opts.features.newest;
+  backups = std::make_shared<backup_keeper>(std::move(p));
 }
 
 status node::impl::start_log() {
@@ -553,7 +606,9 @@ status node::start() {
       return joined;
     self.services->log = &self.member->log();
   }
+  self.keep_backups();
   local_backend::parts behind;
+  behind.backups = self.backups.get();
   behind.services = self.services;
   behind.requests = &self.requests;
   behind.feed = &self.feed;
@@ -592,6 +647,8 @@ status node::start() {
 void node::stop(std::chrono::milliseconds limit) {
   auto& self = *impl_;
   self.draining = true;
+  if (self.backups)
+    self.backups->stop();
   if (self.server) {
     self.server->drain();
     self.server->wait_drained(limit);

@@ -278,7 +278,8 @@ void replicated_log::propose_waiting(group_id group, group_log& g) {
     std::size_t bytes = 0;
     std::size_t count = 0;
     for (const auto& one : g.waiting) {
-      if (count > 0 && bytes + one.bytes > options_.entry_bytes_max)
+      if (count > 0 && (bytes + one.bytes > options_.entry_bytes_max ||
+                        cut_epoch(*packed.back()) != 0))  // which is the last of its entry
         break;
       packed.push_back(one.record);
       bytes += one.bytes;
@@ -424,7 +425,9 @@ void replicated_log::fetched(group_id group, std::uint64_t snapshot_id, bool is_
 bool replicated_log::handle(const std::vector<consensus::event>& events) {
   for (const auto& e : events) {
     if (const auto* entries = std::get_if<consensus::entries_committed>(&e)) {
-      apply(*entries);
+      for (std::size_t done = 0; done < entries->entries.size();)
+        if (!apply(*entries, done))
+          return false;
       continue;
     }
     if (!write_applied())
@@ -474,21 +477,22 @@ void replicated_log::lost(const consensus::leadership_lost& what) {
     listener_.lost(what.group, what.term, errc::unknown_outcome);
 }
 
-void replicated_log::apply(const consensus::entries_committed& what) {
+/// From `done` on, which is moved behind: to the end, or behind a backup cut, which is the last of its write. False: the
+/// store failed.
+bool replicated_log::apply(const consensus::entries_committed& what, std::size_t& done) {
   auto& g = groups_.at(what.group);
-  auto entry = std::find_if(applied_.begin(), applied_.end(),
-                            [&](const auto& one) { return one.group == what.group; });
-  if (entry != applied_.end()) {  // what is written together is read by nobody in between
-    write_applied();
-    entry = applied_.end();
-  }
+  const bool is_there = std::any_of(applied_.begin(), applied_.end(),
+                                    [&](const auto& one) { return one.group == what.group; });
+  // What is written together is read by nobody in between.
+  if (is_there && !write_applied())
+    return false;
   applied_entries out;
   out.group = what.group;
   records all;
   std::uint64_t term = 0;
-  for (std::size_t i = 0; i < what.entries.size(); ++i) {
-    const auto index = what.first + i;
-    const auto& e = what.entries[i];
+  while (done < what.entries.size() && out.cut == 0) {
+    const auto index = what.first + done;
+    const auto& e = what.entries[done++];
     if (index <= g.applied)
       continue;
     out.last = index;
@@ -502,6 +506,7 @@ void replicated_log::apply(const consensus::entries_committed& what) {
       all.insert(all.end(), mine->second.what.begin(), mine->second.what.end());
       append(out.own, std::move(mine->second.what));
       g.proposed.erase(mine);
+      out.cut = all.empty() ? 0 : cut_epoch(*all.back());
       continue;
     }
     auto decoded = codec::decode_entry(*e.data);
@@ -510,13 +515,16 @@ void replicated_log::apply(const consensus::entries_committed& what) {
       all.push_back(std::make_shared<const turn_record>(std::move(record)));
       out.followed.push_back(all.back());
     }
+    out.cut = all.empty() ? 0 : cut_epoch(*all.back());
   }
   if (out.last == 0)
-    return;
+    return true;
   if (!all.empty())
     machine_.apply(store_, what.group, out.last, all, writes_);
   consensus::put_applied(what.group, out.last, term, writes_);
+  const bool is_cut = out.cut != 0;
   applied_.push_back(std::move(out));
+  return !is_cut || write_applied();
 }
 
 /// Not synced: the log holds what it says, and is read again after a crash.
@@ -542,6 +550,8 @@ void replicated_log::tell_applied() {
     records_.fetch_add(one.own.size() + one.followed.size(), std::memory_order_relaxed);
     host_->applied(now_ms_, one.group, one.last);
     release(one.own_count, one.own_bytes);
+    if (one.cut != 0)
+      listener_.cut(one.group, one.cut, one.last);
     if (!one.followed.empty())  // before others see the index: what follows from it is under way
       listener_.followed(one.group, one.last, std::move(one.followed));
     published_[one.group].applied.store(one.last, std::memory_order_release);

@@ -138,7 +138,7 @@ private:
   bool handle(const std::vector<consensus::event>& events);
   void gained(const consensus::leadership_gained& what);
   void lost(const consensus::leadership_lost& what);
-  void apply(const consensus::entries_committed& what);
+  bool apply(const consensus::entries_committed& what, std::size_t& done);
   bool write_applied();
   void tell_applied();
   void release(std::size_t count, std::size_t bytes);
@@ -168,8 +168,9 @@ private:
   struct applied_entries {
     group_id group = 0;
     std::uint64_t last = 0;
-    records own;       // of the term that is led
-    records followed;  // of others
+    std::uint64_t cut = 0;  // epoch, when it ends with one
+    records own;            // of the term that is led
+    records followed;       // of others
     std::size_t own_count = 0;
     std::size_t own_bytes = 0;
   };

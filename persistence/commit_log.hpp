@@ -34,6 +34,9 @@ public:
   virtual ~commit_listener() = default;
   /// This node leads the group from now on, in this term. Everything proposed by earlier terms is applied.
   virtual void leading(group_id group, std::uint64_t term) = 0;
+  /// A record with a cut of that epoch is the last that the store holds of the group, for as long as this call takes: a
+  /// snapshot of the store is what a backup wants of it. Also where others lead.
+  virtual void cut(group_id, std::uint64_t /*epoch*/, std::uint64_t /*index*/) {}
   /// These records are durable and applied, in this order. The records are the very objects that were proposed.
   virtual void committed(group_id group, std::uint64_t term, std::uint64_t index,
                          std::vector<std::shared_ptr<const turn_record>> records) = 0;
@@ -52,6 +55,9 @@ using fail_stop = std::function<void(const error&)>;
 /// Says so on stderr and ends the process with 70, without destructors: nothing is known of what is
 /// on disk, recovery decides (DESIGN §5).
 void end_process(const error& why);
+
+/// The epoch of the backup cut that the record is; 0: it is none. A log ends the entry with it, and the write.
+std::uint64_t cut_epoch(const turn_record& record) noexcept;
 
 class commit_log {
 public:

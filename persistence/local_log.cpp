@@ -99,7 +99,9 @@ void local_log::run() {
     for (auto from = taken.begin(); from != taken.end();) {
       std::size_t bytes = from->bytes;
       auto to = from + 1;
-      for (; to != taken.end() && bytes + to->bytes <= options_.group_bytes_max; ++to)
+      for (; to != taken.end() && bytes + to->bytes <= options_.group_bytes_max &&
+             cut_epoch(*std::prev(to)->record) == 0;
+           ++to)
         bytes += to->bytes;
       if (!commit(from, to))
         return;
@@ -166,6 +168,8 @@ bool local_log::commit(batch::iterator from, batch::iterator to) {
   release(records, bytes);
   for (const auto group : touched_) {
     auto& log = groups_[group];
+    if (const auto epoch = cut_epoch(*log.entry.back()); epoch != 0)
+      listener_.cut(group, epoch, log.state.applied);
     listener_.committed(group, log.state.term, log.state.applied, std::exchange(log.entry, {}));
   }
   touched_.clear();

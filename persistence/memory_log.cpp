@@ -10,6 +10,19 @@ namespace holdfast {
 
 namespace {
 
+using record_ptr = std::shared_ptr<const turn_record>;
+
+/// A backup cut ends an entry.
+void take_entry(std::deque<record_ptr>& waiting, std::size_t max_records,
+                std::vector<record_ptr>& out) {
+  while (!waiting.empty() && out.size() < max_records) {
+    out.push_back(std::move(waiting.front()));
+    waiting.pop_front();
+    if (cut_epoch(*out.back()) != 0)
+      return;
+  }
+}
+
 std::string of_group(group_id group) { return "group " + std::to_string(group); }
 
 }  // namespace
@@ -124,8 +137,7 @@ result<std::size_t> memory_log::step_group(group_id group, std::size_t max_recor
     if (found == groups_.end() || found->second.waiting.empty())
       return std::size_t{0};
     auto& waiting = found->second.waiting;
-    for (; !waiting.empty() && records.size() < max_records; waiting.pop_front())
-      records.push_back(std::move(waiting.front()));
+    take_entry(waiting, max_records, records);
     term = found->second.term;
     index = found->second.index + 1;
   }
@@ -154,11 +166,25 @@ status memory_log::commit(group_id group, std::uint64_t term, std::uint64_t inde
   put_log_state(group, {term, index}, writes);
   if (auto written = store_.write(writes, true); !written)
     return fail(written.error());
+  if (const auto epoch = cut_epoch(*records.back()); epoch != 0)
+    listener_.cut(group, epoch, index);
   const std::scoped_lock lock(mutex_);
   groups_.at(group).index = index;
   count_.records += records.size();
   ++count_.groups;
   count_.bytes += writes.bytes();
+  return ok_status();
+}
+
+/// In as many entries as it takes.
+status memory_log::commit_all(group_id group, std::uint64_t term, std::uint64_t index,
+                              std::deque<std::shared_ptr<const turn_record>> waiting) {
+  while (!waiting.empty()) {
+    batch records;
+    take_entry(waiting, unlimited, records);
+    if (auto committed = commit(group, term, ++index, records); !committed)
+      return committed;
+  }
   return ok_status();
 }
 
@@ -170,7 +196,7 @@ error memory_log::fail(error why) {
 }
 
 status memory_log::depose(group_id group, bool apply_queued) {
-  batch rest;
+  std::deque<std::shared_ptr<const turn_record>> rest;
   std::uint64_t term = 0;
   std::uint64_t index = 0;
   {
@@ -181,20 +207,17 @@ status memory_log::depose(group_id group, bool apply_queued) {
     if (found == groups_.end() || !found->second.leading)
       return ok_status();
     found->second.leading = false;
-    const auto waiting = std::exchange(found->second.waiting, {});
-    rest.assign(waiting.begin(), waiting.end());
+    rest = std::exchange(found->second.waiting, {});
     term = found->second.term;
-    index = found->second.index + 1;
+    index = found->second.index;
   }
-  if (apply_queued && !rest.empty()) {
-    if (auto committed = commit(group, term, index, rest); !committed)
+  if (apply_queued)
+    if (auto committed = commit_all(group, term, index, std::move(rest)); !committed)
       return committed;
-  }
   listener_.lost(group, term, errc::unknown_outcome);
   return ok_status();
 }
 
-/// One entry for each group that has records queued.
 void memory_log::apply_unheard() {
   std::map<group_id, group_state> before;
   {
@@ -202,10 +225,7 @@ void memory_log::apply_unheard() {
     before = groups_;
   }
   for (const auto& [group, state] : before) {
-    if (state.waiting.empty())
-      continue;
-    const batch records(state.waiting.begin(), state.waiting.end());
-    if (!commit(group, state.term, state.index + 1, records))
+    if (!commit_all(group, state.term, state.index, state.waiting))
       return;
   }
 }

@@ -67,6 +67,8 @@ private:
 
   /// Applies and writes the records as this entry of the group.
   status commit(group_id group, std::uint64_t term, std::uint64_t index, const batch& records);
+  status commit_all(group_id group, std::uint64_t term, std::uint64_t index,
+                    std::deque<std::shared_ptr<const turn_record>> waiting);
   void apply_unheard();
   error fail(error why);
 

@@ -81,6 +81,10 @@ HOLDFAST_FACT(node_added, NodeAdded, name, address, folder, roles);
 HOLDFAST_FACT(node_removed, NodeRemoved, name, address, folder);
 HOLDFAST_FACT(node_changed, NodeChanged, name, address, folder, roles);
 HOLDFAST_FACT(cluster_changed, ClusterChanged, replication, feature_level);
+HOLDFAST_FACT(restored, Restored, taken_at, reason);
+HOLDFAST_FACT(backup_cut, BackupCut, epoch);
+HOLDFAST_FACT(group_restored, GroupRestored, epoch, taken_at);
+HOLDFAST_FACT(restore_finished, RestoreFinished, epoch);
 
 constexpr auto fact_indexes = std::make_index_sequence<std::variant_size_v<fact>>{};
 

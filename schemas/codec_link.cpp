@@ -27,8 +27,10 @@ struct wire<link::raft_traffic> {
   static bool take(pb::RaftTraffic&, link::raft_traffic&, wrong_field&) { return true; }
 };
 
-HOLDFAST_WIRE(link::outbox_delivery, OutboxDelivery, source_group, target_group, sequence, message);
-HOLDFAST_WIRE(link::outbox_receipt, OutboxReceipt, source_group, target_group, sequence, taken);
+HOLDFAST_WIRE(link::outbox_delivery, OutboxDelivery, source_group, target_group, sequence, message,
+              epoch, restored);
+HOLDFAST_WIRE(link::outbox_receipt, OutboxReceipt, source_group, target_group, sequence, taken,
+              epoch);
 HOLDFAST_WIRE(link::http_request, HttpRequest, number, target, method, headers, principal);
 HOLDFAST_WIRE(link::http_head, HttpHead, number, status, headers);
 HOLDFAST_WIRE(link::http_chunk, HttpChunk, number, end);
@@ -43,6 +45,8 @@ HOLDFAST_WIRE(link::known_member, KnownMember, name, address);
 HOLDFAST_WIRE(link::node_status, NodeStatus, node, version, at, leaders, applied, draining,
               cordoned, definitions, members, roles, feature_level);
 
+HOLDFAST_WIRE(link::cut_request, CutRequest, group, epoch);
+
 HOLDFAST_PLACE(LinkHead, link, raft_traffic, RaftTraffic);
 HOLDFAST_PLACE(LinkHead, link, outbox_delivery, OutboxDelivery);
 HOLDFAST_PLACE(LinkHead, link, outbox_receipt, OutboxReceipt);
@@ -54,6 +58,7 @@ HOLDFAST_PLACE(LinkHead, link, http_credit, HttpCredit);
 HOLDFAST_PLACE(LinkHead, link, snapshot_request, SnapshotRequest);
 HOLDFAST_PLACE(LinkHead, link, snapshot_chunk, SnapshotChunk);
 HOLDFAST_PLACE(LinkHead, link, node_status, NodeStatus);
+HOLDFAST_PLACE(LinkHead, link, cut_request, CutRequest);
 
 namespace {
 

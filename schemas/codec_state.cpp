@@ -19,14 +19,14 @@ HOLDFAST_WIRE(open_run, OpenRun, id, version, mailbox_no, event_seq, event, retr
               steps, used, reserved_tokens, reserved_cost, handler_failures, triggers_due, reply_to,
               message_base, message_bytes_base, calls, awaited, cancel, emitted_bytes,
               output_retries, failed_effect, traceparent);
-HOLDFAST_WIRE(hold, Hold, by, reason, since);
+HOLDFAST_WIRE(hold, Hold, by, reason, since, restored_from);
 HOLDFAST_WIRE(mailbox_entry, MailboxEntry, no, event_seq, id, run, received_at);
 HOLDFAST_WIRE(node_record, NodeRecord, name, address, folder, removed, at, roles);
 HOLDFAST_WIRE(cluster_settings, ClusterSettings, replication, feature_level);
 HOLDFAST_WIRE(agent_state, AgentState, name, seq, created_at, updated_at, mailbox_next,
               mailbox_head, skipped, run, effects, effect_next, timers, timer_next, message_next,
               message_bytes, conversation, memory_seq, paused, quarantined, used, version, last_run,
-              last_failed, deleted);
+              last_failed, deleted, held_timers);
 HOLDFAST_WIRE(run_summary, RunSummary, id, agent, version, status, event, event_seq, started_seq,
               ended_seq, retry_of, steps, used, received_at, started_at, ended_at);
 HOLDFAST_WIRE(forked_agent, ForkedAgent, state, messages, memory);
@@ -50,6 +50,14 @@ struct wire<partition_state> {
       taken.set_watermark(inbound.watermark);
       taken.mutable_beyond()->Add(inbound.beyond.begin(), inbound.beyond.end());
     }
+    m.set_backup_epoch(x.backup_epoch);
+    m.set_restored_from(x.restored_from);
+    m.set_restoring(x.restoring);
+    for (const auto& [group, sequence] : x.restored_next) {
+      auto& next = *m.add_restored_next();
+      next.set_group(group);
+      next.set_sequence(sequence);
+    }
   }
 
   static bool take(const stored& m, partition_state& x, wrong_field& wrong) {
@@ -69,6 +77,16 @@ struct wire<partition_state> {
       auto& inbound = x.taken[static_cast<group_id>(taken.group())];
       inbound.watermark = taken.watermark();
       inbound.beyond.assign(taken.beyond().begin(), taken.beyond().end());
+    }
+    x.backup_epoch = m.backup_epoch();
+    x.restored_from = m.restored_from();
+    x.restoring = m.restoring();
+    wrong = {"PartitionState", "restored_next"};
+    for (const auto& next : m.restored_next()) {
+      if (!is_next_group(x.restored_next, next.group()))
+        return false;
+      x.restored_next.emplace_hint(x.restored_next.end(), static_cast<group_id>(next.group()),
+                                   next.sequence());
     }
     return true;
   }

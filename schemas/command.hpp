@@ -22,6 +22,8 @@ struct deliver_event {
     false;  ///< it is durable elsewhere already: room is not a reason to refuse
   /// The API key that sent it; empty: none was asked for, or another partition did.
   std::string by = {};
+  /// Time of the backup in which it was on its way: it waits until the agent is resumed. 0: none.
+  time_us restored_from = 0;
 };
 /// From an effect actor, or from another agent's partition.
 struct complete_effect {
@@ -42,6 +44,10 @@ struct fire_timer {
 };
 /// A new term began: open effects of earlier ones are started again or become unknown.
 struct recover {};
+/// The agent came out of a backup: what is open is held, and nothing of it is performed again unasked.
+struct hold_restored {
+  time_us taken_at = 0;  ///< the backup
+};
 /// The process died while the handler of this run was running.
 struct count_crash {
   run_id run;
@@ -82,8 +88,9 @@ struct adopt_fork {
   std::string payload;  ///< `outbox_message::payload`
 };
 
-using command = std::variant<deliver_event, complete_effect, append_text, fire_timer, recover,
-                             count_crash, control, resolve_effect, patch_state, adopt_fork>;
+using command =
+  std::variant<deliver_event, complete_effect, append_text, fire_timer, recover, count_crash,
+               control, resolve_effect, patch_state, adopt_fork, hold_restored>;
 
 std::string_view to_string(control_verb verb) noexcept;
 

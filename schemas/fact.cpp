@@ -60,7 +60,11 @@ constexpr std::array<std::string_view, std::variant_size_v<fact>> names{"event_r
                                                                         "node_added",
                                                                         "node_removed",
                                                                         "node_changed",
-                                                                        "cluster_changed"};
+                                                                        "cluster_changed",
+                                                                        "restored",
+                                                                        "backup_cut",
+                                                                        "group_restored",
+                                                                        "restore_finished"};
 
 template <class T>
 constexpr bool concerns_partition =
@@ -68,8 +72,10 @@ constexpr bool concerns_partition =
   std::is_same_v<T, idempotency_recorded> || std::is_same_v<T, outbox_acked> ||
   std::is_same_v<T, inbound_accepted> || std::is_same_v<T, dead_letter_dropped> ||
   std::is_same_v<T, definition_applied> || std::is_same_v<T, audit_recorded> ||
-  std::is_same_v<T, node_added> || std::is_same_v<T, node_removed> ||
-  std::is_same_v<T, node_changed> || std::is_same_v<T, cluster_changed>;
+  std::is_same_v<T, backup_cut> || std::is_same_v<T, group_restored> ||
+  std::is_same_v<T, restore_finished> || std::is_same_v<T, node_added> ||
+  std::is_same_v<T, node_removed> || std::is_same_v<T, node_changed> ||
+  std::is_same_v<T, cluster_changed>;
 
 }  // namespace
 

@@ -335,6 +335,14 @@ struct tool_refused {
   bool operator==(const tool_refused&) const = default;
 };
 
+/// The agent was restored from a backup with something open: it is held, and its timers stand still, until it is
+/// resumed.
+struct restored {
+  time_us taken_at = 0;  ///< the backup
+  std::string reason;
+  bool operator==(const restored&) const = default;
+};
+
 // ---- of a partition ------------------------------------------------------------------------------------------------
 
 struct leader_started {
@@ -399,6 +407,23 @@ struct audit_recorded {
   bool operator==(const audit_recorded&) const = default;
 };
 
+/// The group's part of every backup up to this epoch ends here, with the write that holds this. Epochs only grow.
+struct backup_cut {
+  std::uint64_t epoch = 0;
+  bool operator==(const backup_cut&) const = default;
+};
+/// The group begins a new life with the state of a backup. What was open is held before anything else is decided.
+struct group_restored {
+  std::uint64_t epoch = 0;
+  time_us taken_at = 0;
+  bool operator==(const group_restored&) const = default;
+};
+/// Everything that was open in the restored group is held.
+struct restore_finished {
+  std::uint64_t epoch = 0;
+  bool operator==(const restore_finished&) const = default;
+};
+
 // ---- of group 0 ----------------------------------------------------------------------------------------------------
 
 struct definition_applied {
@@ -450,7 +475,8 @@ using fact = std::variant<
   awaiting_event, awaited_event_received, cancel_requested, effect_abandoned, agent_deleted,
   tool_refused, leader_started, event_routed, idempotency_recorded, outbox_acked, inbound_accepted,
   dead_letter_dropped, definition_applied, handler_recovered, event_skipped, output_refused,
-  audit_recorded, node_added, node_removed, node_changed, cluster_changed>;
+  audit_recorded, node_added, node_removed, node_changed, cluster_changed, restored, backup_cut,
+  group_restored, restore_finished>;
 
 /// True for the facts that concern the partition and not the record's agent.
 bool is_partition_fact(const fact& f) noexcept;

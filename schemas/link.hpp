@@ -31,6 +31,8 @@ struct outbox_delivery {
   group_id target_group = 0;
   std::uint64_t sequence = 0;
   outbox_message message;
+  std::uint64_t epoch = 0;  ///< of the source's last backup cut: the target cuts before it takes it
+  bool restored = false;    ///< it was on its way in the backup that the source was restored from
   bool operator==(const outbox_delivery&) const = default;
 };
 
@@ -38,7 +40,8 @@ struct outbox_receipt {
   group_id source_group = 0;
   group_id target_group = 0;
   std::uint64_t sequence = 0;
-  bool taken = false;  ///< false: not here or not now; to be sent again
+  bool taken = false;       ///< false: not here or not now; to be sent again
+  std::uint64_t epoch = 0;  ///< of the target's last backup cut
   bool operator==(const outbox_receipt&) const = default;
 };
 
@@ -141,6 +144,15 @@ struct node_status {
   bool operator==(const node_status&) const = default;
 };
 
+// ---- backup -------------------------------------------------------------------------------------
+
+/// To the leader of a group: its part of the backup is to end now. Said again until it has.
+struct cut_request {
+  group_id group = 0;
+  std::uint64_t epoch = 0;
+  bool operator==(const cut_request&) const = default;
+};
+
 }  // namespace holdfast::link
 
 namespace holdfast {
@@ -149,6 +161,6 @@ namespace holdfast {
 using link_frame =
   std::variant<link::raft_traffic, link::outbox_delivery, link::outbox_receipt, link::http_request,
                link::http_head, link::http_chunk, link::http_cancel, link::http_credit,
-               link::snapshot_request, link::snapshot_chunk, link::node_status>;
+               link::snapshot_request, link::snapshot_chunk, link::node_status, link::cut_request>;
 
 }  // namespace holdfast

@@ -101,6 +101,7 @@ struct hold {
   std::string by;
   std::string reason;
   time_us since = 0;
+  time_us restored_from = 0;  ///< time of the backup that it came out of; 0: it did not
   bool operator==(const hold&) const = default;
 };
 
@@ -140,6 +141,8 @@ struct agent_state {
   std::optional<open_run>
     last_failed;  ///< kept so that `retry` can carry finished work over; dropped by the next run
   bool deleted = false;
+  /// Stand still while it is held after a restore; due as much later as that takes.
+  std::vector<timer_state> held_timers;
   bool operator==(const agent_state&) const = default;
 };
 
@@ -182,6 +185,11 @@ struct partition_state {
     bool operator==(const inbound&) const = default;
   };
   std::map<group_id, inbound> taken;
+  std::uint64_t backup_epoch = 0;  ///< of the last cut
+  time_us restored_from = 0;       ///< time of the backup that the group came out of; 0: of none
+  bool restoring = false;          ///< what was open in it is not all held yet
+  /// Messages with lower sequences were on their way in the backup.
+  std::map<group_id, std::uint64_t> restored_next;
   bool operator==(const partition_state&) const = default;
 };
 

@@ -28,6 +28,13 @@ void put_member(const node_record& node, write_set& out) {
   out.put(family::meta, keys::member(node.name), codec::encode(node));
 }
 
+/// Another cluster begins with the state of this one: those that form it are its members.
+void forget_members(const reader& view, write_set& out) {
+  const auto all = keys::members();
+  for (const auto at = view.scan(family::meta, all.lower, all.upper); at->valid(); at->next())
+    out.erase(family::meta, std::string{at->key()});
+}
+
 /// One record's way into the store.
 class record_writer {
 public:
@@ -113,6 +120,11 @@ private:
       out_.erase(family::timer, keys::timer(group_, timer->due, s_.name, id));
   }
 
+  void erase_timers() {
+    for (const auto& timer : s_.timers)
+      out_.erase(family::timer, keys::timer(group_, timer.due, s_.name, timer.id));
+  }
+
   void unqueue(std::uint64_t mailbox_no) {
     if (std::erase_if(queued_, [&](const mailbox_entry& e) { return e.no == mailbox_no; }) == 0)
       out_.single_erase(family::mailbox, keys::numbered(group_, s_.name, mailbox_no));
@@ -130,6 +142,8 @@ private:
       erase_timer(fired->timer_id);
     else if (const auto* cancelled = std::get_if<timer_cancelled>(&f))
       erase_timer(cancelled->timer_id);
+    else if (std::holds_alternative<restored>(f))
+      erase_timers();
     else if (const auto* reconciled = std::get_if<effect_reconciled>(&f))
       erase_reconcile(reconciled->effect_no);
     else if (const auto* abandoned = std::get_if<effect_abandoned>(&f))
@@ -260,10 +274,12 @@ void fact_machine::apply_record(const reader& view, group_id group, const turn_r
       auto& partition = load_partition(view, group);
       evolve(partition, f, record.at);
       apply_to_partition(view, group, record, f, out);
-      partition_changed = partition_changed || std::holds_alternative<leader_started>(f) ||
-                          std::holds_alternative<inbound_accepted>(f) ||
-                          std::holds_alternative<message_sent>(f) ||
-                          std::holds_alternative<event_routed>(f);  // whose id is of this time
+      partition_changed =
+        partition_changed || std::holds_alternative<leader_started>(f) ||
+        std::holds_alternative<inbound_accepted>(f) || std::holds_alternative<message_sent>(f) ||
+        std::holds_alternative<backup_cut>(f) || std::holds_alternative<group_restored>(f) ||
+        std::holds_alternative<restore_finished>(f) ||
+        std::holds_alternative<event_routed>(f);  // whose id is of this time
     }
   if (partition_changed)
     out.put(family::meta, keys::partition_state(group), codec::encode(load_partition(view, group)));
@@ -314,6 +330,8 @@ void fact_machine::apply_to_partition(const reader& view, group_id group, const 
             codec::encode(cluster_settings{set->replication, set->feature_level}));
   else if (const auto* audited = std::get_if<audit_recorded>(&f))
     append_audit(view, group, *audited, record.at, out);
+  else if (std::holds_alternative<group_restored>(f) && group == catalog_group)
+    forget_members(view, out);
 }
 
 /// The chain follows the order of the log, so every replica makes the same one.

@@ -177,7 +177,7 @@ result<decision> decide_one(turn_builder& turn, const control& cmd) {
     case control_verb::resume:
       if (!turn.state().paused && !turn.state().quarantined)
         return unchanged();
-      turn.add(resumed{cmd.by, reason_of(cmd)});
+      release_holds(turn, {cmd.by, reason_of(cmd)});
       return decision{};
     case control_verb::cancel:
       return cancel(turn, cmd);

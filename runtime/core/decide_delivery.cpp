@@ -76,6 +76,8 @@ result<decision> decide_one(turn_builder& turn, const deliver_event& cmd) {
       return decision{id, {}, false, true};
     }
   }
+  if (cmd.restored_from != 0)
+    hold_after_restore(turn, cmd.restored_from);
   turn.add(
     event_received{state.mailbox_next, id, run, cmd.event, cmd.verified, cmd.reply_to, cmd.by});
   return decision{id, run, false, true};

@@ -29,6 +29,13 @@ result<decision> decide_one(turn_builder& turn, const count_crash& cmd);
 /// Calls the handlers that are due again, oldest first, until one fails.
 void call_due_handlers(turn_builder& turn);
 
+// decide_restore.cpp
+result<decision> decide_one(turn_builder& turn, const hold_restored& cmd);
+/// Nothing of the agent moves until it is resumed, unless that is so already.
+void hold_after_restore(turn_builder& turn, time_us taken_at);
+/// Ends every hold of the agent. Timers that stood still are due as much later as they did.
+void release_holds(turn_builder& turn, const resumed& f);
+
 // decide_control.cpp
 result<decision> decide_one(turn_builder& turn, const control& cmd);
 result<decision> decide_one(turn_builder& turn, const patch_state& cmd);

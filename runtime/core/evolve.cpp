@@ -156,7 +156,7 @@ public:
 
   void take(const timer_set& f) {
     s_.timers.push_back({f.timer_id, f.kind, f.due, f.tag, f.run, f.effect_no});
-    s_.timer_next = f.timer_id + 1;
+    s_.timer_next = std::max(s_.timer_next, f.timer_id + 1);
   }
 
   void take(const timer_fired& f) { drop_timer(f.timer_id); }
@@ -208,6 +208,13 @@ public:
   void take(const resumed&) {
     s_.paused.reset();
     s_.quarantined.reset();
+    s_.held_timers.clear();  // set again by facts of the same record
+  }
+  void take(const restored& f) {
+    s_.paused = hold{"holdfast", f.reason, at_, f.taken_at};
+    for (auto& timer : s_.timers)
+      s_.held_timers.push_back(std::move(timer));
+    s_.timers.clear();
   }
   void take(const cancel_requested& f) {
     if (s_.run && s_.run->id == f.run)
@@ -315,7 +322,9 @@ private:
   }
 
   void drop_timer(std::uint64_t id) {
-    std::erase_if(s_.timers, [&](const timer_state& t) { return t.id == id; });
+    const auto is_it = [&](const timer_state& t) { return t.id == id; };
+    std::erase_if(s_.timers, is_it);
+    std::erase_if(s_.held_timers, is_it);
     if (s_.run && s_.run->awaited && s_.run->awaited->timer_id == id)
       s_.run->awaited.reset();
   }
@@ -327,6 +336,7 @@ private:
       s_.last_failed = std::move(s_.run);
     }
     s_.run.reset();
+    std::erase_if(s_.held_timers, [&](const timer_state& t) { return t.run == run; });
   }
 
   agent_state& s_;
@@ -376,6 +386,13 @@ void evolve(partition_state& state, const fact& f, time_us at) {
           inbound.beyond.erase(inbound.beyond.begin());
         }
       },
+      [&](const backup_cut& one) { state.backup_epoch = std::max(state.backup_epoch, one.epoch); },
+      [&](const group_restored& one) {
+        state.restored_from = one.taken_at;
+        state.restoring = true;
+        state.restored_next = state.out_next;
+      },
+      [&](const restore_finished&) { state.restoring = false; },
       [](const auto&) {},
     },
     f);

@@ -14,6 +14,7 @@ namespace holdfast {
 namespace {
 
 constexpr std::size_t timers_per_scan = 256;
+constexpr std::size_t held_per_scan = 256;
 constexpr time_us refire_us =
   10'000'000;  ///< a timer whose command got lost with its agent fires again
 constexpr time_us sweep_us = 1'000'000;
@@ -82,6 +83,7 @@ void shard_core::committed(std::uint64_t index,
   retry_refused();
   if (partition_turns_.empty())
     flush_acks();
+  hold_open_work();
   plan_wake();
 }
 
@@ -104,15 +106,64 @@ void shard_core::act_on(const turn_record& record) {
       host_.stop_effect(record.agent, unknown->effect_no);
     } else if (const auto* taken = std::get_if<inbound_accepted>(&f)) {
       taking_.erase({taken->source_group, taken->sequence});
-      host_.acknowledge(taken->source_group, options_.group, taken->sequence, true);
-    } else if (std::holds_alternative<leader_started>(f) && !started_) {
-      started_ = true;
-      load_ready();
-      host_.started();
+      host_.acknowledge(taken->source_group, options_.group, taken->sequence, true,
+                        partition_.backup_epoch);
+    } else if (std::holds_alternative<leader_started>(f) && !started_ && !partition_.restoring) {
+      begin();
+    } else if (std::holds_alternative<restore_finished>(f) && !started_) {
+      begin();
     }
   }
-  for (const auto& due : outbox_.take_due(host_.now()))
-    host_.send(due.at.target, options_.group, due.at.sequence, *due.message);
+  send_due();
+}
+
+void shard_core::begin() {
+  started_ = true;
+  load_ready();
+  host_.started();
+}
+
+/// Out of a backup, and not all that was open in it is held yet: the next ones, when those before are. Before the shard
+/// decides anything else; after a crash it begins anew, and finds what is held.
+void shard_core::hold_open_work() {
+  if (started_ || ended_ || !partition_.restoring || holding_ != 0 ||
+      partition_.term != options_.term || !partition_turns_.empty())
+    return;
+  const auto all = keys::agents(options_.group);
+  const auto from = held_until_.empty() ? all.lower : held_until_ + '\0';
+  const auto at = records_.scan(family::snapshot, from, all.upper);
+  std::vector<agent_name> open;
+  for (; at->valid() && open.size() < held_per_scan; at->next()) {
+    held_until_ = at->key();
+    const auto state = codec::decode_agent_state(at->value());
+    HOLDFAST_ASSERT(state, "a snapshot does not parse");
+    const bool is_held = state->paused && state->paused->restored_from == partition_.restored_from;
+    if (!is_idle(*state) && !is_held)
+      open.push_back(state->name);
+  }
+  if (open.empty()) {
+    auto record = std::make_shared<turn_record>();
+    record->facts.push_back(restore_finished{partition_.backup_epoch});
+    return propose_partition(std::move(record), {});
+  }
+  holding_ = open.size();
+  for (const auto& name : open) {
+    auto& c = cells_[name];
+    c.holding = true;
+    c.used_at = host_.now();
+    c.inbox.push_front({hold_restored{partition_.restored_from}, {}, false, {}, {}});
+    pump(name, c);
+  }
+}
+
+/// Numbers below `restored_next` were given in the life that the backup was taken of.
+void shard_core::send_due() {
+  for (const auto& due : outbox_.take_due(host_.now())) {
+    const auto next = partition_.restored_next.find(due.at.target);
+    const bool restored = next != partition_.restored_next.end() && due.at.sequence < next->second;
+    host_.send(due.at.target, {options_.group, due.at.sequence, partition_.backup_epoch, restored},
+               *due.message);
+  }
 }
 
 void shard_core::tell_results(const decided_turn& turn) {
@@ -125,7 +176,8 @@ void shard_core::tell_results(const decided_turn& turn) {
                             result.decided.merged, false};
     if (result.inbound && result.refused && result.refused->code == errc::mailbox_full) {
       taking_.erase({result.inbound->source, result.inbound->sequence});
-      host_.acknowledge(result.inbound->source, options_.group, result.inbound->sequence, false);
+      host_.acknowledge(result.inbound->source, options_.group, result.inbound->sequence, false,
+                        partition_.backup_epoch);
     }
     if (result.once)
       tell_repeats(*result.once, told);
@@ -238,8 +290,7 @@ void shard_core::tick() {
   flush_acks();
   if (next_due_ != 0 && next_due_ <= host_.now())
     fire_due_timers();
-  for (const auto& due : outbox_.take_due(host_.now()))
-    host_.send(due.at.target, options_.group, due.at.sequence, *due.message);
+  send_due();
   passivate_idle();
   plan_wake();
 }

@@ -147,11 +147,12 @@ void shard_core::enqueue(const agent_name& to, queued_command queued) {
 }
 
 void shard_core::pump(const agent_name& name, cell& c) {
-  if (!started_ || ended_ || c.working || (c.inbox.empty() && !c.more))
+  if (!(started_ || c.holding) || ended_ || c.working || (c.inbox.empty() && !c.more))
     return;
   agent_work work;
   work.previous = std::exchange(c.verdict, agent_work::verdict::none);
-  const std::size_t count = std::min(c.inbox.size(), options_.commands_per_turn_max);
+  const std::size_t count =
+    c.holding ? 1 : std::min(c.inbox.size(), options_.commands_per_turn_max);
   work.commands.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
     const auto& next = c.inbox.front();
@@ -193,6 +194,7 @@ void shard_core::decided(decided_turn turn) {
     number_messages(*c.in_flight->record);
     propose_turn(found->first, c);
   }
+  hold_open_work();
   plan_wake();
 }
 
@@ -233,7 +235,8 @@ void shard_core::refuse(cell& c, const error& why) {
       tell_repeats(*result.once, why);
     if (result.inbound) {
       taking_.erase({result.inbound->source, result.inbound->sequence});
-      host_.acknowledge(result.inbound->source, options_.group, result.inbound->sequence, false);
+      host_.acknowledge(result.inbound->source, options_.group, result.inbound->sequence, false,
+                        partition_.backup_epoch);
     }
     if (result.from.id != 0)
       host_.tell(result.from, result.refused ? *result.refused : why);
@@ -259,6 +262,7 @@ void shard_core::finish_turn(const agent_name& name, cell& c) {
   c.working = false;
   --working_;
   c.used_at = host_.now();
+  holding_ -= std::exchange(c.holding, false) ? 1 : 0;
   pump(name, c);
 }
 
@@ -408,23 +412,31 @@ void shard_core::settle_dead_letter(event_id id, bool redrive, request_ref from,
 
 // ---- from and to other partitions ----------------------------------------------------------------------------------
 
-void shard_core::inbound(group_id source, std::uint64_t sequence, outbox_message message) {
+void shard_core::cut(std::uint64_t epoch) {
+  if (ended_ || !started_ || epoch <= std::max(partition_.backup_epoch, cut_proposed_))
+    return;
+  cut_proposed_ = epoch;
+  auto record = std::make_shared<turn_record>();
+  record->facts.push_back(backup_cut{epoch});
+  propose_partition(std::move(record), {});
+}
+
+void shard_core::inbound(const mail_stamp& stamp, outbox_message message) {
   if (ended_)
     return;  // it is sent again
-  if (!started_) {
-    host_.acknowledge(source, options_.group, sequence, false);  // again in a moment
-    return;
-  }
-  if (was_taken(partition_, source, sequence)) {
-    host_.acknowledge(source, options_.group, sequence, true);
-    return;
-  }
+  const auto [source, sequence, epoch, restored] = stamp;
+  const auto reply = [&, source = source, sequence = sequence](bool taken) {
+    host_.acknowledge(source, options_.group, sequence, taken, partition_.backup_epoch);
+  };
+  if (!started_)
+    return reply(false);  // again in a moment
+  cut(epoch);
+  if (was_taken(partition_, source, sequence))
+    return reply(true);
   const auto taken = partition_.taken.find(source);
-  if (sequence > (taken == partition_.taken.end() ? 0 : taken->second.watermark) +
-                   options_.inbound_beyond_max) {
-    host_.acknowledge(source, options_.group, sequence, false);
-    return;
-  }
+  if (sequence >
+      (taken == partition_.taken.end() ? 0 : taken->second.watermark) + options_.inbound_beyond_max)
+    return reply(false);
   if (!taking_.emplace(std::pair{source, sequence}, true).second)
     return;
   queued_command queued;
@@ -432,9 +444,14 @@ void shard_core::inbound(group_id source, std::uint64_t sequence, outbox_message
   const agent_name to = message.target;
   switch (message.kind) {
     case outbox_kind::event:
-      queued.cmd = deliver_event{message.event_ref,           message.run,
-                                 std::move(message.event),    std::move(message.verified),
-                                 std::move(message.reply_to), true};
+      queued.cmd = deliver_event{message.event_ref,
+                                 message.run,
+                                 std::move(message.event),
+                                 std::move(message.verified),
+                                 std::move(message.reply_to),
+                                 true,
+                                 {},
+                                 restored ? partition_.restored_from : 0};
       break;
     case outbox_kind::outcome: {
       const auto whom = message.reply_to.value_or(reply_address{});
@@ -452,7 +469,9 @@ void shard_core::inbound(group_id source, std::uint64_t sequence, outbox_message
   enqueue(to, std::move(queued));
 }
 
-void shard_core::acknowledged(group_id target, std::uint64_t sequence, bool taken) {
+void shard_core::acknowledged(group_id target, std::uint64_t sequence, bool taken,
+                              std::uint64_t epoch) {
+  cut(epoch);
   const outbox::key at{target, sequence};
   if (ended_ || !outbox_.holds(at))
     return;

@@ -23,6 +23,14 @@ struct agent_work {
   std::vector<queued_command> commands;
 };
 
+/// What a message says of its way beside itself.
+struct mail_stamp {
+  group_id source = 0;
+  std::uint64_t sequence = 0;
+  std::uint64_t epoch = 0;  ///< of the source's last backup cut
+  bool restored = false;    ///< it was on its way in the backup that the source came out of
+};
+
 /// What a shard asks of the world. Calls must not come back into the shard before they return.
 class shard_host {
 public:
@@ -36,11 +44,10 @@ public:
   virtual void passivate(const agent_name& who) = 0;
   virtual void start_effect(const agent_name& of, const effect_state& effect) = 0;
   virtual void stop_effect(const agent_name& of, std::uint32_t effect_no) = 0;
-  virtual void send(group_id target, group_id source, std::uint64_t sequence,
-                    const outbox_message& message) = 0;
-  /// To the source of an inbound message: taken, or to be sent again later.
-  virtual void acknowledge(group_id source, group_id target, std::uint64_t sequence,
-                           bool taken) = 0;
+  virtual void send(group_id target, const mail_stamp& stamp, const outbox_message& message) = 0;
+  /// To the source of an inbound message: taken, or to be sent again later. `epoch`: of this group's last backup cut.
+  virtual void acknowledge(group_id source, group_id target, std::uint64_t sequence, bool taken,
+                           std::uint64_t epoch) = 0;
   virtual void tell(const request_ref& to, answer what) = 0;
   virtual void publish(std::shared_ptr<const turn_record> record) = 0;
   /// Calls `tick` at that time; an earlier wish replaces a later one.
@@ -87,8 +94,12 @@ public:
   void committed(std::uint64_t index,
                  const std::vector<std::shared_ptr<const turn_record>>& records);
 
-  void inbound(group_id source, std::uint64_t sequence, outbox_message message);
-  void acknowledged(group_id target, std::uint64_t sequence, bool taken);
+  void inbound(const mail_stamp& stamp, outbox_message message);
+  void acknowledged(group_id target, std::uint64_t sequence, bool taken, std::uint64_t epoch = 0);
+  /// Proposes that the group's part of a backup ends here, unless it has. What comes with a newer epoch than the group's
+  /// own is taken only behind this (Chandy, Lamport, "Distributed Snapshots", 1985): so a backup holds what was sent in
+  /// it as taken or still to be sent, and nothing that was sent after it.
+  void cut(std::uint64_t epoch);
   void tick();
 
   /// True when a process that died inside a handler left this run behind.
@@ -113,6 +124,7 @@ private:
     agent_work::verdict verdict = agent_work::verdict::none;
     bool working = false;
     bool more = false;
+    bool holding = false;  ///< its first command holds what it had open in a backup
     time_us used_at = 0;
   };
   struct waiter {
@@ -163,7 +175,10 @@ private:
   void flush_acks();
   void retry_refused();
   void passivate_idle();
+  void begin();
+  void hold_open_work();
   void load_ready();
+  void send_due();
   void plan_wake();
   void end(errc why);
 
@@ -188,6 +203,9 @@ private:
   time_us timers_from_ = 0;
   time_us swept_at_ = 0;
   std::uint64_t event_number_ = 0;
+  std::uint64_t cut_proposed_ = 0;
+  std::string held_until_;  // key of the last agent that was looked at after a restore
+  std::size_t holding_ = 0;
   std::size_t queued_events_ = 0;
   std::size_t working_ = 0;
   bool started_ = false;

@@ -47,10 +47,11 @@ bool has_no_wake(const agent_state& state) noexcept {
       return e.run == run && (e.phase != effect_phase::retrying || state.paused ||
                               find_timer(state, e.timer_id) != nullptr);
     });
-  const bool timer =
-    std::any_of(state.timers.begin(), state.timers.end(), [&](const timer_state& t) {
-      return t.run == run && (t.kind == timer_kind::sleep || t.kind == timer_kind::handler);
-    });
+  const auto wakes = [&](const timer_state& t) {
+    return t.run == run && (t.kind == timer_kind::sleep || t.kind == timer_kind::handler);
+  };
+  const bool timer = std::any_of(state.timers.begin(), state.timers.end(), wakes) ||
+                     std::any_of(state.held_timers.begin(), state.held_timers.end(), wakes);
   return !effect && !timer && !state.run->awaited;
 }
 
@@ -66,7 +67,11 @@ void add_holds(const agent_state& s, std::vector<wake_cause>& out) {
     }
     out.push_back(std::move(cause));
   }
-  if (s.paused)
+  if (s.paused && s.paused->restored_from != 0)
+    out.push_back(verb(wake_kind::restored, s.paused->since,
+                       s.paused->reason + "; what was open is held until it is resumed", s.name,
+                       "resume"));
+  else if (s.paused)
     out.push_back(verb(wake_kind::paused, s.paused->since,
                        "paused by " + s.paused->by + ": " + s.paused->reason, s.name, "resume"));
 }
@@ -177,6 +182,8 @@ std::string_view to_string(wake_kind kind) noexcept {
       return "paused";
     case wake_kind::quarantined:
       return "quarantined";
+    case wake_kind::restored:
+      return "restored";
   }
   return "mailbox";
 }
@@ -196,6 +203,7 @@ std::vector<wake_cause> wake_causes(const agent_state& state) {
     const auto urgency = [](wake_kind kind) {
       return kind == wake_kind::quarantined ? 0
              : kind == wake_kind::paused    ? 1
+             : kind == wake_kind::restored  ? 1
              : kind == wake_kind::reconcile ? 2
                                             : 3;
     };

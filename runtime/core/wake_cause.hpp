@@ -23,6 +23,7 @@ enum class wake_kind : std::uint8_t {
   flow_control = 11,
   paused = 12,
   quarantined = 13,
+  restored = 14,  ///< paused, out of a backup
 };
 std::string_view to_string(wake_kind kind) noexcept;
 

@@ -55,6 +55,16 @@ struct metric_value {
   double value = 0;
 };
 
+/// The right to take a backup, of which a node takes one at a time. It is given up with this.
+class backup_job {
+public:
+  virtual ~backup_job() = default;
+  /// Once. Has every group cut, then writes all of it into what `open` gives, on a thread of its own, as fast as it is
+  /// taken. `refuse`, in place of `open`: it cannot be had.
+  virtual void run(std::function<net::stream_handle()> open,
+                   std::function<void(const error&)> refuse) = 0;
+};
+
 class backend {
 public:
   virtual ~backend() = default;
@@ -116,6 +126,12 @@ public:
   }
   /// Gives peers the leadership that is theirs, as it does once in a second.
   virtual void spread_leaders() {}
+
+  // ---- backup
+  /// Errors: `conflict` (one is being taken), `not_available`.
+  virtual result<std::shared_ptr<backup_job>> begin_backup() {
+    return error{errc::not_available, "this node takes no backups"};
+  }
 
   // ---- reads; any thread
   virtual std::shared_ptr<const catalog> definitions() const = 0;

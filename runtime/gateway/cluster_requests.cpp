@@ -65,17 +65,6 @@ result<std::string> node_in_path(const call& c) {
                "no node `" + id.value_or("") + "`; `holdfast node list` shows those there are"};
 }
 
-/// `{"reason"}` or nothing.
-std::optional<refusal> check_reason(const call& c) {
-  if (c.request.body.empty())
-    return std::nullopt;
-  if (auto checked = check_body(c.request.body, c.at().opts.body); !checked)
-    return refusal{checked.error(), {}};
-  member_reader members{c.request.body, {"reason"}};
-  members.text("reason");
-  return members.good() ? std::nullopt : std::optional{members.refused()};
-}
-
 /// Others lead every partition: the cluster can do without the node.
 bool leads_nothing(const cluster_view& view, std::string_view id) {
   return std::none_of(view.partitions.begin(), view.partitions.end(),
@@ -176,6 +165,16 @@ void answer_rebalanced(const answering& reply) {
 }
 
 }  // namespace
+
+std::optional<refusal> check_reason(const call& c) {
+  if (c.request.body.empty())
+    return std::nullopt;
+  if (auto checked = check_body(c.request.body, c.at().opts.body); !checked)
+    return refusal{checked.error(), {}};
+  member_reader members{c.request.body, {"reason"}};
+  members.text("reason");
+  return members.good() ? std::nullopt : std::optional{members.refused()};
+}
 
 void get_cluster(call&& c) {
   with_view(c, [](const answering& reply, const cluster_view& view) {

@@ -118,12 +118,17 @@ private:
       return;
     }
     const auto& question = sent->message;
-    const auto run = load_run(records_, sent->target_group, question.run);
-    if (run && *run && (*run)->ended_at == 0)
+    const auto is_open = [&] {
+      const auto run = load_run(records_, sent->target_group, question.run);
+      return run && *run && (*run)->ended_at == 0;
+    };
+    if (is_open())
       return;
     const reply_address here{s_.name, effect.run, effect.no};
     const bool asked = is_on_its_way(
       group_, sent->target_group, [&](const outbox_message& m) { return m.run == question.run; });
+    if (is_open())  // it arrived between the two looks
+      return;
     const bool answered = is_on_its_way(sent->target_group, group_, [&](const outbox_message& m) {
       return m.kind == outbox_kind::outcome && m.reply_to == here;
     });
@@ -142,7 +147,8 @@ private:
       found("effect_fact_missing", "the request of " + what + " cannot be read");
     if (effect.kind == effect_kind::agent && effect.phase == effect_phase::started)
       look_at_child(effect, what);
-    if (effect.phase == effect_phase::retrying && find_timer(s_, effect.timer_id) == nullptr)
+    if (effect.phase == effect_phase::retrying && find_timer(s_, effect.timer_id) == nullptr &&
+        !s_.paused && !s_.quarantined)  // else it starts when the hold ends
       found("timer_missing", what + " waits for a retry, but no timer is set for it");
     if (effect.phase != effect_phase::unknown)
       return;

@@ -134,6 +134,10 @@ public:
   void write(const paused& f) { by(f.by, f.reason); }
   void write(const resumed& f) { by(f.by, f.reason); }
   void write(const quarantined& f) { by(f.by, f.reason); }
+  void write(const restored& f) {
+    json_.field("reason", f.reason);
+    write_time(json_, "taken_at", f.taken_at);
+  }
   void write(const killed& f) { by(f.by, f.reason); }
   void write(const dead_lettered& f) {
     json_.field("event_id", holdfast::to_string(f.id)).field("reason", f.reason);

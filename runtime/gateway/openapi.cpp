@@ -148,8 +148,12 @@ void write_success(json_writer& json, unsigned number, std::string_view text,
   json.key(std::to_string(number)).begin_object().field("description", text);
   if (!schema.empty()) {
     json.key("content").begin_object();
-    if (schema == "stream" || schema == "text") {
-      json.key(schema == "stream" ? "text/event-stream" : "text/plain").begin_object();
+    if (schema == "stream" || schema == "text" || schema == "backup") {
+      json
+        .key(schema == "stream"   ? "text/event-stream"
+             : schema == "backup" ? "application/vnd.holdfast.backup"
+                                  : "text/plain")
+        .begin_object();
       json.raw_field("schema", R"({"type":"string"})").end_object();
     } else {
       json.key("application/json").begin_object();

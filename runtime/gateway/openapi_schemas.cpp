@@ -24,7 +24,8 @@ constexpr std::array schemas{
     "usd":{"type":"string"},"model_calls":{"type":"integer"},"tool_calls":{"type":"integer"}}})"},
   api_schema{"Cause", R"({"type":"object","required":["kind","detail","unblock"],"properties":{
     "kind":{"enum":["mailbox","effect","timer","retry","approval","awaited_event","child",
-    "reconcile","budget","admission","flow_control","paused","quarantined"]},
+    "reconcile","budget","admission","flow_control","paused","quarantined",
+    "restored"]},
     "since":{"type":["string","null"],"format":"date-time"},"until":{"type":"string",
     "format":"date-time"},"detail":{"type":"string"},
     "unblock":{"type":"object","properties":{"command":{"type":"string"},"http":{"type":"object",

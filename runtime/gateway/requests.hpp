@@ -72,6 +72,10 @@ void cordon_node(call&& c);
 void uncordon_node(call&& c);
 void drain_node(call&& c);
 void rebalance_cluster(call&& c);
+/// `{"reason"}` or nothing.
+std::optional<refusal> check_reason(const call& c);
+// backup_requests.cpp
+void take_backup(call&& c);
 // membership_requests.cpp
 void add_member_node(call&& c);
 void remove_member_node(call&& c);

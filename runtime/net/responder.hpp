@@ -17,6 +17,7 @@ public:
   virtual void close() = 0;
   virtual bool closed() const = 0;
   virtual void on_close(std::function<void()> callback) = 0;
+  virtual void on_room(size_t, std::function<void()> callback) { callback(); }
 };
 
 /// A response whose body is still being written (SSE). Copyable; copies are the same stream.
@@ -53,6 +54,16 @@ public:
   void on_close(std::function<void()> callback) const {
     if (sink_)
       sink_->on_close(std::move(callback));
+    else
+      callback();
+  }
+
+  /// Calls back once, when at most that many bytes are unsent or the stream is over: on the io thread, or at once on this
+  /// thread when that is so already. For who writes more than the bound on unsent bytes. A second callback replaces the
+  /// first. It must not block or throw. A stream that another node carries calls back at once.
+  void on_room(size_t unsent_max, std::function<void()> callback) const {
+    if (sink_)
+      sink_->on_room(unsent_max, std::move(callback));
     else
       callback();
   }

@@ -63,6 +63,18 @@ void server_stream::on_close(std::function<void()> callback) {
     callback();
 }
 
+void server_stream::on_room(size_t unsent_max, std::function<void()> callback) {
+  {
+    std::lock_guard lock{mutex_};
+    if (!finished_ && !overflow_ && unsent_ > unsent_max) {
+      room_at_ = unsent_max;
+      std::swap(on_room_, callback);
+      return;
+    }
+  }
+  callback();
+}
+
 bool server_stream::overflowed() const {
   std::lock_guard lock{mutex_};
   return overflow_;
@@ -84,12 +96,20 @@ server_stream::taken server_stream::take() {
 }
 
 void server_stream::sent(size_t bytes) {
-  std::lock_guard lock{mutex_};
-  unsent_ -= bytes;
+  std::function<void()> room;
+  {
+    std::lock_guard lock{mutex_};
+    unsent_ -= bytes;
+    if (on_room_ && unsent_ <= room_at_)
+      room = std::exchange(on_room_, nullptr);
+  }
+  if (room)
+    room();
 }
 
 void server_stream::finish() {
   std::function<void()> callback;
+  std::function<void()> room;
   {
     std::lock_guard lock{mutex_};
     if (finished_)
@@ -99,9 +119,12 @@ void server_stream::finish() {
     queue_.clear();
     queued_ = 0;
     callback = std::move(on_close_);
+    room = std::exchange(on_room_, nullptr);
   }
   if (callback)
     callback();
+  if (room)
+    room();
 }
 
 /// A closed inbox means that the server has stopped: nobody else would end the stream.

@@ -24,6 +24,7 @@ public:
   void close() override;
   bool closed() const override;
   void on_close(std::function<void()> callback) override;
+  void on_room(size_t unsent_max, std::function<void()> callback) override;
 
   // The io thread.
   enum class demand : uint8_t { nothing, send, end };
@@ -60,6 +61,8 @@ private:
   bool overflow_ = false;
   bool finished_ = false;
   std::function<void()> on_close_;
+  size_t room_at_ = 0;
+  std::function<void()> on_room_;
 };
 
 }  // namespace holdfast::net

@@ -359,7 +359,7 @@ class BadInput(unittest.TestCase):
                            ("kind: policy\nname: p\non: tool\nthen: deny\n", "policy"),
                            ("kind: hook\nsource: gh\npreset: github\nsecret: \"${secret:billing-hook}\"\n", "github")):
             self.apply(422, "not_available", text, name)
-        for method, path in (("GET", "/v1/approvals"), ("GET", "/v1/schedules"), ("GET", "/v1/budgets"), ("POST", "/v1/cluster/backup")):
+        for method, path in (("GET", "/v1/approvals"), ("GET", "/v1/schedules"), ("GET", "/v1/budgets"), ("POST", "/v1/cluster/init")):
             self.refused(422, "not_available", method, path)
 
     def test_a_definition_that_is_wrong_elsewhere_is_refused(self):

@@ -52,7 +52,9 @@ constexpr std::array<std::string_view, defect_count> defect_names{"none",
                                                                   "unsynced_commit",
                                                                   "reservation_kept",
                                                                   "wake_lost",
-                                                                  "committed_turn_forgotten"};
+                                                                  "committed_turn_forgotten",
+                                                                  "mail_without_epoch",
+                                                                  "receipt_without_epoch"};
 
 template <std::size_t... I>
 fact make_at(std::size_t index, std::index_sequence<I...>) {

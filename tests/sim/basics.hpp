@@ -130,8 +130,10 @@ enum class defect : std::uint8_t {
   reservation_kept,
   wake_lost,
   committed_turn_forgotten,
+  mail_without_epoch,
+  receipt_without_epoch,
 };
-inline constexpr std::size_t defect_count = 17;
+inline constexpr std::size_t defect_count = 19;
 std::string_view name_of(defect what) noexcept;
 
 /// What a run of seeds has seen.
@@ -145,6 +147,7 @@ struct coverage {
   std::uint64_t records = 0;
   std::uint64_t agents = 0;
   std::uint64_t runs = 0;
+  std::uint64_t cuts = 0;  ///< of all groups, and looked at
 
   void count(fault what) noexcept { ++faults[static_cast<std::size_t>(what)]; }
 };

@@ -21,6 +21,7 @@ bool waits_for_others(const agent_state& state) {
     switch (cause.kind) {
       case wake_kind::paused:
       case wake_kind::quarantined:
+      case wake_kind::restored:
       case wake_kind::reconcile:
       case wake_kind::child:
         return true;

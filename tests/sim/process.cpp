@@ -78,17 +78,22 @@ void process::stop_effect(const agent_name& of, std::uint32_t effect_no) {
     }
 }
 
-void process::send(group_id target, group_id source, std::uint64_t sequence,
-                   const outbox_message& message) {
+void process::send(group_id target, const mail_stamp& stamp, const outbox_message& message) {
+  auto sent = stamp;
   if (world_.plan.planted == defect::outbox_renumbered && world_.random.chance(100))
-    sequence += 1 + world_.random.below(3);
-  world_.mail(target, source, sequence, message);
+    sent.sequence += 1 + world_.random.below(3);
+  if (world_.plan.planted == defect::mail_without_epoch)
+    sent.epoch = 0;
+  world_.mail(target, sent, message);
 }
 
-void process::acknowledge(group_id source, group_id target, std::uint64_t sequence, bool taken) {
+void process::acknowledge(group_id source, group_id target, std::uint64_t sequence, bool taken,
+                          std::uint64_t epoch) {
   if (taken && world_.plan.planted == defect::inbound_ack_lost)
     return;
-  world_.receipt(source, target, sequence, taken);
+  if (world_.plan.planted == defect::receipt_without_epoch)
+    epoch = 0;
+  world_.receipt(source, target, sequence, taken, epoch);
 }
 
 void process::tell(const request_ref& to, answer what) {

@@ -60,9 +60,9 @@ private:
   void passivate(const agent_name& who) override;
   void start_effect(const agent_name& of, const effect_state& effect) override;
   void stop_effect(const agent_name& of, std::uint32_t effect_no) override;
-  void send(group_id target, group_id source, std::uint64_t sequence,
-            const outbox_message& message) override;
-  void acknowledge(group_id source, group_id target, std::uint64_t sequence, bool taken) override;
+  void send(group_id target, const mail_stamp& stamp, const outbox_message& message) override;
+  void acknowledge(group_id source, group_id target, std::uint64_t sequence, bool taken,
+                   std::uint64_t epoch) override;
   void tell(const request_ref& to, answer what) override;
   void publish(std::shared_ptr<const turn_record> record) override;
   void wake_at(time_us due) override;

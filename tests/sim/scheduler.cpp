@@ -74,8 +74,10 @@ bool simulation::step_once() {
   auto sum = std::accumulate(weight.begin(), weight.end(), 0U);
   if (sum == 0)
     return false;
-  if (!healed)
+  if (!healed) {
+    sum += weight[static_cast<std::size_t>(happening::backup)] = 1;
     sum += weight[static_cast<std::size_t>(happening::time)] = 2;
+  }
   auto at = random.below(sum);
   std::size_t chosen = 0;
   while (at >= weight[chosen])
@@ -112,6 +114,8 @@ void simulation::happen(happening what) {
       return lead_one();
     case happening::client:
       return users.act();
+    case happening::backup:
+      return ask_for_cut();
     case happening::time:
       if (!may(100, fault::spurious_tick))
         return turn_clock();

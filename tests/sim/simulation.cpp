@@ -351,13 +351,13 @@ void simulation::crash(bool in_handler) {
 
 // ---- messages between shards --------------------------------------------------------------------
 
-void simulation::mail(group_id target, group_id source, std::uint64_t sequence,
-                      const outbox_message& message) {
-  mails_.push_back({target, source, sequence, message});
+void simulation::mail(group_id target, const mail_stamp& stamp, const outbox_message& message) {
+  mails_.push_back({target, stamp, message});
 }
 
-void simulation::receipt(group_id source, group_id target, std::uint64_t sequence, bool taken) {
-  receipts_.push_back({source, target, sequence, taken});
+void simulation::receipt(group_id source, group_id target, std::uint64_t sequence, bool taken,
+                         std::uint64_t epoch) {
+  receipts_.push_back({source, target, sequence, taken, epoch});
 }
 
 void simulation::deliver_mail() {
@@ -367,9 +367,9 @@ void simulation::deliver_mail() {
   if (may(rates_.mail / 2, fault::mail_twice))
     mails_.push_back(one);
   if (auto* to = find(one.target)) {
-    say("mail ", std::to_string(one.source), " to ", std::to_string(one.target), " no ",
-        std::to_string(one.sequence), " for ", to_string(one.message.target));
-    to->core->inbound(one.source, one.sequence, std::move(one.message));
+    say("mail ", std::to_string(one.stamp.source), " to ", std::to_string(one.target), " no ",
+        std::to_string(one.stamp.sequence), " for ", to_string(one.message.target));
+    to->core->inbound(one.stamp, std::move(one.message));
   }
 }
 
@@ -378,7 +378,7 @@ void simulation::deliver_receipt() {
   if (may(rates_.mail, fault::receipt_lost))
     return;
   if (auto* to = find(one.source))
-    to->core->acknowledged(one.target, one.sequence, one.taken);
+    to->core->acknowledged(one.target, one.sequence, one.taken, one.epoch);
 }
 
 // ---- time and trouble ---------------------------------------------------------------------------

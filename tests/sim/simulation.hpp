@@ -2,8 +2,10 @@
 // A node of a few partitions whose every step is chosen by a seed: which pending thing happens
 // next, and what goes wrong. The same seed does the same things.
 
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "persistence/memory_log.hpp"
 #include "persistence/memory_store.hpp"
@@ -42,9 +44,9 @@ public:
   process* find(group_id group) noexcept { return groups_[group].get(); }
   status propose(process& by, std::shared_ptr<const turn_record> record);
   bool leads(const process& one) const noexcept { return log_->leads(one.group, one.term); }
-  void mail(group_id target, group_id source, std::uint64_t sequence,
-            const outbox_message& message);
-  void receipt(group_id source, group_id target, std::uint64_t sequence, bool taken);
+  void mail(group_id target, const mail_stamp& stamp, const outbox_message& message);
+  void receipt(group_id source, group_id target, std::uint64_t sequence, bool taken,
+               std::uint64_t epoch);
   void crash(bool in_handler = false);       ///< of the process, before anything else happens
   void define(std::uint32_t versions);       ///< and now and then changes who is a member
   bool may(unsigned per_mille, fault what);  ///< a fault happens now; it is counted
@@ -92,14 +94,15 @@ public:
 private:
   class machine_of_node;
   struct mail_item {
-    group_id target, source;
-    std::uint64_t sequence;
+    group_id target;
+    mail_stamp stamp;
     outbox_message message;
   };
   struct receipt_item {
     group_id source, target;
     std::uint64_t sequence;
     bool taken;
+    std::uint64_t epoch;
   };
   struct rates {  ///< in a thousand, of the occasions for each
     unsigned mail = 0, log = 0, process = 0, clock = 0, handler = 0;
@@ -108,6 +111,7 @@ private:
   void leading(group_id group, std::uint64_t term) override;
   void committed(group_id group, std::uint64_t term, std::uint64_t index,
                  std::vector<std::shared_ptr<const turn_record>> records) override;
+  void cut(group_id group, std::uint64_t epoch, std::uint64_t index) override;
   void lost(group_id, std::uint64_t, errc) override {}
 
   enum class happening : std::uint8_t {
@@ -121,9 +125,10 @@ private:
     log_step,
     lead,
     client,
+    backup,
     time,
   };
-  using chances = std::array<unsigned, 11>;
+  using chances = std::array<unsigned, 12>;
   chances weigh() const;
   void happen(happening what);
   void step();
@@ -145,6 +150,10 @@ private:
   void change_members(std::uint32_t turn);
   void say_line(const std::string& line) const;
 
+  // cuts.cpp
+  void ask_for_cut();
+  void check_cut();
+
   // final_checks.cpp
   void check_rest();
   void check_end();
@@ -164,6 +173,12 @@ private:
   std::uint64_t processes_ = 0;
   std::uint64_t catalog_term_ = 0;
   bool crash_wanted_ = false;
+  struct group_at_cut {
+    partition_state state;
+    std::set<std::pair<group_id, std::uint64_t>> outbox;
+  };
+  std::uint64_t cut_epoch_ = 0;
+  std::map<group_id, group_at_cut> at_cut_;  ///< those that have cut
 };
 
 /// The name of a fact as a line of the trace.

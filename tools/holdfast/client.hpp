@@ -75,6 +75,10 @@ public:
   follow_end follow(const api_path& path, const follow_options& options,
                     const std::function<follow_step(const net::sse_event&)>& on_event);
 
+  /// A call whose answer is a file: `take` gets its bytes as they come, one piece at a time, on another thread; what it
+  /// has not taken is not sent. False: it wants no more. Returns when the answer is over.
+  void download(const api_request& request, const std::function<bool(std::string_view)>& take);
+
 private:
   struct feed;
   net::client_request request_for(const api_request& request) const;

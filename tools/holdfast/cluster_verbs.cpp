@@ -165,8 +165,7 @@ void add_cluster_verbs(command_tree& tree) {
     ->option_text("N");
   certs_verb.add_flag("--renew", certs->renew, "replace those of nodes that are there");
   add_membership_verbs(tree, cluster);
-  tree.later(cluster, "backup", "a consistent copy", "holdfast cluster backup /backup/monday");
-  tree.later(cluster, "restore", "from a backup", "holdfast cluster restore /backup/monday");
+  add_backup_verbs(tree, cluster);
   tree.later(cluster, "debug-bundle", "everything a bug report wants",
              "holdfast cluster debug-bundle bundle.tar");
 }

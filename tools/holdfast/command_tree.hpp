@@ -74,6 +74,7 @@ void add_reconcile_verbs(command_tree& tree);
 void add_auth_verbs(command_tree& tree);
 void add_audit_verbs(command_tree& tree);
 void add_cluster_verbs(command_tree& tree);
+void add_backup_verbs(command_tree& tree, CLI::App& cluster);
 void add_member_verbs(command_tree& tree);
 void add_membership_verbs(command_tree& tree, CLI::App& cluster);
 void add_apply_verb(command_tree& tree);
@@ -83,5 +84,8 @@ void add_init_verb(command_tree& tree);
 void add_completion_verb(command_tree& tree);
 void add_version_verb(command_tree& tree);
 void add_later_verbs(command_tree& tree);
+
+/// Of `cluster restore`: what was made, and what to do next.
+int report_restored(const restored_folder& done, console& out);
 
 }  // namespace holdfast::cli

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cluster/cluster_identity.hpp"
+#include "cluster/restore.hpp"
 #include "persistence/rocksdb_store.hpp"
 #include "runtime/core/feature_levels.hpp"
 #include "runtime/host/config.hpp"
@@ -61,6 +62,8 @@ std::unique_ptr<store> open_folder(const node_config& config, bool create) {
   std::error_code failed;
   if (create)
     std::filesystem::create_directories(config.data, failed);
+  if (auto whole = check_restore_finished(config.data); !whole)
+    fail_membership(whole.error());
   auto opened = open_rocksdb({config.data.string(), folder_memory_bytes, create});
   if (!opened)
     fail_membership(opened.error());

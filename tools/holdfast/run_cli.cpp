@@ -58,6 +58,7 @@ int run_cli(int argc, const char* const* argv) {
   host.dev = run_dev;
   host.serve = run_serve;
   host.doctor_folder = doctor_folder;
+  host.restore_folder = restore_folder;
   host.exit_on_interrupt = cli::exit_on_interrupt;
   return cli::run_command({argv + (argc > 0 ? 1 : 0), argv + argc}, host);
 }

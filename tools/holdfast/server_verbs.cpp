@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cluster/node.hpp"
+#include "cluster/restore.hpp"
 #include "persistence/keys.hpp"
 #include "persistence/kill_point.hpp"
 #include "persistence/rocksdb_store.hpp"
@@ -20,6 +21,7 @@
 #include "runtime/host/log.hpp"
 #include "runtime/host/sha256.hpp"
 #include "tools/holdfast/client.hpp"
+#include "tools/holdfast/command_tree.hpp"
 #include "tools/holdfast/definition_folder.hpp"
 #include "tools/holdfast/doctor_verb.hpp"
 #include "tools/holdfast/service_manager.hpp"
@@ -288,6 +290,8 @@ int run_serve(const serve_options& options) {
 }
 
 int doctor_folder(const std::string& dir, cli::console& output) {
+  if (auto whole = check_restore_finished(dir); !whole)
+    return refuse(whole.error());
   auto opened = open_rocksdb({dir, 256ULL << 20, false, true});
   if (!opened)
     return refuse(opened.error());
@@ -297,6 +301,37 @@ int doctor_folder(const std::string& dir, cli::console& output) {
   const auto document =
     examine(**opened, static_cast<std::uint16_t>(std::stoul(**partitions)), sha256);
   return static_cast<int>(cli::report_findings(json::parse(document), output));
+}
+
+int restore_folder(const restore_folder_options& options, cli::console& output) {
+  constexpr int exit_failed = 1;
+  constexpr int exit_not_found = 4;
+  constexpr int exit_refused = 5;
+  arm_kill_points();
+  const auto loaded =
+    load_config(options.config ? std::optional<fs::path>{*options.config} : std::nullopt,
+                options.flags, process_environment());
+  if (!loaded)
+    return report(loaded);
+  if (loaded.config.data.empty())
+    return refuse(
+      {errc::schema, "where to? `data:` in the settings (--config FILE), or --data DIR"});
+  restore_options wanted;
+  wanted.file = options.file;
+  wanted.data = loaded.config.data;
+  wanted.node = loaded.config.node;
+  wanted.cluster = loaded.config.cluster;
+  auto done = restore_backup(wanted);
+  if (!done) {
+    std::fprintf(stderr, "holdfast: %s\n", done.error().context.c_str());
+    return done.error().code == errc::conflict    ? exit_refused
+           : done.error().code == errc::not_found ? exit_not_found
+                                                  : exit_failed;
+  }
+  return cli::report_restored(
+    {std::move(done->header), std::move(done->groups), loaded.config.data.string(),
+     loaded.config.node, loaded.config.cluster.is_alone()},
+    output);
 }
 
 }  // namespace holdfast

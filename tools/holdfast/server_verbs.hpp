@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "persistence/backup_file.hpp"
 #include "runtime/host/config.hpp"
 
 namespace holdfast::cli {
@@ -22,6 +23,21 @@ struct serve_options {
   config_flags flags;
 };
 
+struct restore_folder_options {
+  std::string file;
+  std::optional<std::string> config;  ///< node.yaml
+  config_flags flags;
+};
+
+/// What a restore made.
+struct restored_folder {
+  backup_header header;
+  std::vector<backup_group> groups;
+  std::string data;
+  std::string node;
+  bool is_alone = true;
+};
+
 // Implemented in server_verbs.cpp. Each returns the process's exit code and does its own signal
 // handling.
 
@@ -34,5 +50,9 @@ int run_serve(const serve_options& options);
 /// Checks a stopped data folder: makes the document of `GET /v1/doctor` and hands it to
 /// `cli::report_findings` (tools/holdfast/doctor_verb.hpp), whose exit code it returns.
 int doctor_folder(const std::string& dir, cli::console& output);
+
+/// Makes a data folder out of a backup, and hands what it made to `cli::report_restored`
+/// (tools/holdfast/command_tree.hpp), whose exit code it returns.
+int restore_folder(const restore_folder_options& options, cli::console& output);
 
 }  // namespace holdfast

@@ -33,6 +33,7 @@ struct command_host {
   std::function<int(const dev_options&)> dev = {};
   std::function<int(const serve_options&)> serve = {};
   std::function<int(const std::string& dir, console&)> doctor_folder = {};
+  std::function<int(const restore_folder_options&, console&)> restore_folder = {};
   std::chrono::milliseconds poll_interval{1'000};  ///< of `-w` and `watch`
   /// Installed before a verb that waits on a server; see interrupt.hpp. Optional.
   std::function<void()> exit_on_interrupt = {};

@@ -123,6 +123,10 @@ public:
     const std::lock_guard lock{mutex};
     followed_count += records.size();
   }
+  void cut(group_id group, std::uint64_t epoch, std::uint64_t index) override {
+    const std::lock_guard lock{mutex};
+    at_cut[epoch] = {index, listed(disk, group)};
+  }
   void lost(group_id group, std::uint64_t term, errc) override {
     const std::lock_guard lock{mutex};
     CHECK(led[group] == term);
@@ -147,6 +151,7 @@ public:
   std::map<group_id, std::uint64_t> led;
   std::vector<std::pair<std::uint64_t, std::int64_t>> acked;  // term and number
   std::set<const turn_record*> objects;
+  std::map<std::uint64_t, std::pair<std::uint64_t, std::vector<std::string>>> at_cut;
   std::size_t followed_count = 0;
   std::size_t losses = 0;
 
@@ -471,4 +476,37 @@ TEST_CASE("replicated_log: a full queue refuses, and has room again when it is c
   auto& next = all.at(all.leader(1));
   CHECK(cluster_in_memory::wait_until(
     [&] { return bool(next.log->propose(1, next.term_of(1), numbered(5'000))); }));
+}
+
+TEST_CASE("replicated_log: every node holds the same at a backup cut, and just that") {
+  cluster_in_memory all{3};
+  all.start();
+  auto& node = all.at(all.leader(1));
+  const auto term = node.term_of(1);
+  for (std::int64_t number = 1; number <= 300; ++number) {
+    REQUIRE(node.log->propose(1, term, numbered(number)));
+    if (number % 100 != 0)
+      continue;
+    auto cut = std::make_shared<turn_record>();
+    cut->at = -number;
+    cut->facts.push_back(backup_cut{static_cast<std::uint64_t>(number)});
+    REQUIRE(node.log->propose(1, term, std::move(cut)));
+  }
+  for (consensus::node_id id = 1; id <= 3; ++id)
+    REQUIRE(
+      cluster_in_memory::wait_until([&] { return listed(all.at(id).disk, 1).size() == 303; }));
+  for (consensus::node_id id = 1; id <= 3; ++id) {
+    auto& one = all.at(id);
+    all.stop(id);
+    REQUIRE(one.at_cut.size() == 3);
+    std::vector<std::string> expected;
+    for (std::int64_t number = 100; number <= 300; number += 100) {
+      const auto more = numbers(number - 99, number);
+      expected.insert(expected.end(), more.begin(), more.end());
+      expected.push_back(std::to_string(-number));
+      const auto& [index, held] = one.at_cut.at(static_cast<std::uint64_t>(number));
+      CHECK(held == expected);
+      CHECK(index == node.at_cut.at(static_cast<std::uint64_t>(number)).first);
+    }
+  }
 }

@@ -45,6 +45,54 @@ struct local_log_fixture {
   }
 };
 
+record_ptr cut_record(std::uint64_t epoch) {
+  turn_record made;
+  made.facts.push_back(backup_cut{epoch});
+  return std::make_shared<const turn_record>(std::move(made));
+}
+
+/// Counts the records of each group that it has applied, in the store.
+class counting_machine final : public state_machine {
+public:
+  void apply(const reader&, group_id group, std::uint64_t,
+             std::span<const std::shared_ptr<const turn_record>> records, write_set& out) override {
+    counts_[group] += records.size();
+    out.put(family::meta, keys::partition_state(group), std::to_string(counts_[group]));
+  }
+
+private:
+  std::map<group_id, std::size_t> counts_;
+};
+
+/// What the store held at each cut.
+class cut_witness final : public commit_listener {
+public:
+  explicit cut_witness(const store& disk) : disk_(disk) {}
+  void leading(group_id, std::uint64_t) override {}
+  void committed(group_id, std::uint64_t, std::uint64_t index,
+                 std::vector<record_ptr> records) override {
+    if (cut_epoch(*records.back()) != 0)
+      CHECK(seen.back().index == index);
+  }
+  void cut(group_id group, std::uint64_t epoch, std::uint64_t index) override {
+    const auto held = disk_.snapshot()->get(family::meta, keys::partition_state(group));
+    REQUIRE(held);
+    seen.push_back({group, epoch, index, held->value_or("")});
+  }
+  void lost(group_id, std::uint64_t, errc) override {}
+
+  struct at_cut {
+    group_id group = 0;
+    std::uint64_t epoch = 0;
+    std::uint64_t index = 0;
+    std::string held;
+  };
+  std::vector<at_cut> seen;
+
+private:
+  const store& disk_;
+};
+
 }  // namespace
 
 TEST_CASE_FIXTURE(
@@ -263,4 +311,34 @@ TEST_CASE("record_size: new events are those that nothing is lost by refusing") 
   routed.facts = {tool_completed{}, event_routed{}};
   CHECK(is_new_event(routed));
   CHECK_FALSE(is_new_event(turn_record{}));
+}
+
+TEST_CASE(
+  "local_log: a backup cut is the last of its write, and told while the store holds just that") {
+  memory_store db;
+  watched_store disk{db};
+  counting_machine machine;
+  cut_witness owner{db};
+  local_log log{disk, machine, owner};
+  REQUIRE(log.start({0, 1}));
+  disk.close();
+  REQUIRE(log.propose(0, 1, event_record("held", 1)));
+  REQUIRE(disk.wait_until_held());
+  for (std::uint64_t i = 2; i <= 30; ++i) {  // all in one queue
+    REQUIRE(log.propose(0, 1, event_record("a", i)));
+    REQUIRE(log.propose(1, 1, event_record("a", i)));
+    if (i == 10)
+      REQUIRE(log.propose(0, 1, cut_record(5)));
+    if (i == 20)
+      REQUIRE(log.propose(1, 1, cut_record(5)));
+  }
+  disk.open();
+  log.stop();
+  REQUIRE(owner.seen.size() == 2);
+  CHECK(owner.seen[0].group == 0);
+  CHECK(owner.seen[0].epoch == 5);
+  CHECK(owner.seen[0].held == "11");
+  CHECK(owner.seen[1].group == 1);
+  CHECK(owner.seen[1].held == "20");
+  CHECK(db.get(family::meta, keys::partition_state(0))->value() == "31");
 }

@@ -96,7 +96,7 @@ TEST_CASE("outbox: messages behind one that waits for room are taken up to a bou
     message.event_ref = event_id{make_id(1, 1, 1, sequence)};
     message.run = run_id{message.event_ref.id};
     node.receipts.clear();
-    shard.inbound(7, sequence, message);
+    shard.inbound({7, sequence}, message);
     node.hold_mail = true;
     node.run();
     REQUIRE(node.receipts.size() == 1);

@@ -33,13 +33,13 @@ public:
   void stop_effect(const agent_name&, std::uint32_t effect_no) override {
     node_.stopped.push_back(effect_no);
   }
-  void send(group_id target, group_id source, std::uint64_t sequence,
-            const outbox_message& message) override {
+  void send(group_id target, const mail_stamp& stamp, const outbox_message& message) override {
     if (!node_.lose_mail)
-      node_.mails.push_back({target, source, sequence, message});
+      node_.mails.push_back({target, stamp, message});
   }
-  void acknowledge(group_id source, group_id target, std::uint64_t sequence, bool taken) override {
-    node_.receipts.push_back({source, target, sequence, taken});
+  void acknowledge(group_id source, group_id target, std::uint64_t sequence, bool taken,
+                   std::uint64_t epoch) override {
+    node_.receipts.push_back({source, target, sequence, taken, epoch});
   }
   void tell(const request_ref& to, answer what) override {
     if (to.id != 0)
@@ -149,13 +149,13 @@ void shard_bench::run() {
     while (!hold_mail && !mails.empty()) {
       const auto one = mails.front();
       mails.pop_front();
-      host_of(one.target).core->inbound(one.source, one.sequence, one.message);
+      host_of(one.target).core->inbound(one.stamp, one.message);
       busy = true;
     }
     while (!hold_mail && !receipts.empty()) {
       const auto one = receipts.front();
       receipts.pop_front();
-      host_of(one.source).core->acknowledged(one.target, one.sequence, one.taken);
+      host_of(one.source).core->acknowledged(one.target, one.sequence, one.taken, one.epoch);
       busy = true;
     }
   }

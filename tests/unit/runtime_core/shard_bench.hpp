@@ -65,14 +65,15 @@ public:
     effect_state effect;
   };
   struct mail {
-    group_id target, source;
-    std::uint64_t sequence;
+    group_id target;
+    mail_stamp stamp;
     outbox_message message;
   };
   struct receipt {
     group_id source, target;
     std::uint64_t sequence;
     bool taken;
+    std::uint64_t epoch;
   };
 
   std::uint16_t partitions;

@@ -214,6 +214,51 @@ TEST_CASE("cluster rebalance: is answered when leaders are even, or says that th
   CHECK(uneven->body()["nodes"].size() == 3);
 }
 
+namespace {
+
+/// Writes a few bytes, or refuses.
+class small_backup final : public backup_job {
+public:
+  explicit small_backup(errc why = errc::ok) : why_(why) {}
+  void run(std::function<net::stream_handle()> open,
+           std::function<void(const error&)> refuse) override {
+    if (why_ != errc::ok)
+      return refuse({why_, "a partition has no leader"});
+    const auto out = open();
+    out.write("a whole backup");
+    out.close();
+  }
+
+private:
+  errc why_;
+};
+
+}  // namespace
+
+TEST_CASE(
+  "cluster backup: its bytes are the answer, one at a time, and it is in the audit log first") {
+  asking_cluster at{with_keys()};
+  const auto admin = as_role("admin");
+  check_refused(at, at.ask("POST", "/v1/cluster/backup", {}, admin), 409, "conflict");
+  at.node.backup = std::make_shared<small_backup>();
+  const auto taken = at.ask("POST", "/v1/cluster/backup", R"({"reason":"monday"})", admin);
+  CHECK(taken->status() == 200);
+  CHECK(taken->answer->content_type == "application/vnd.holdfast.backup");
+  CHECK(taken->sent() == "a whole backup");
+  REQUIRE(at.node.audits.size() == 2);
+  CHECK(at.node.audits[0].outcome == "conflict");
+  CHECK(at.node.audits[1].outcome == "done");
+  CHECK(at.node.audits[1].route == "/v1/cluster/backup");
+  at.node.backup = std::make_shared<small_backup>(errc::no_quorum);
+  const auto refused = at.ask("POST", "/v1/cluster/backup", {}, admin);
+  CHECK(refused->status() == 503);
+  CHECK(refused->code() == "no_quorum");
+  at.node.backup = std::make_shared<small_backup>();
+  for (const auto* role : {"viewer", "operator", "developer"})
+    CHECK(at.ask("POST", "/v1/cluster/backup", {}, as_role(role))->status() == 403);
+  check_refused(at, at.ask("POST", "/v1/cluster/backup", R"({"to":"x"})", admin), 422, "schema");
+}
+
 TEST_CASE("cluster: every role sees it, admins change it, keys with a scope do neither") {
   asking_cluster at{with_keys()};
   for (const auto* target : {"/v1/cluster", "/v1/nodes", "/v1/nodes/n1"}) {

@@ -100,6 +100,8 @@ public:
   std::optional<cluster_view> cluster_now;
   std::vector<bool> cordons;  ///< told; a view is changed by the test
   std::size_t spreads = 0;
+  std::shared_ptr<backup_job>
+    backup;  ///< that may be taken, once; null: another one is being taken
   struct carried {
     std::string peer;
     net::http_request request;
@@ -113,6 +115,11 @@ public:
   }
 
   // ---- backend
+  result<std::shared_ptr<backup_job>> begin_backup() override {
+    if (!backup)
+      return error{errc::conflict, "one is being taken"};
+    return std::exchange(backup, nullptr);
+  }
   void submit(agent_name to, command cmd, std::optional<idempotency> once, bool until_end,
               audit_note audit, answer_function tell) override;
   void route(event e, std::string verified, std::optional<idempotency> once, event_sender sender,

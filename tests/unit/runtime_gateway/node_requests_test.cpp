@@ -61,7 +61,6 @@ TEST_CASE("node: what a later release delivers is refused by name") {
                                                         {"GET", "/v1/budgets"},
                                                         {"POST", "/v1/kill-switch"},
                                                         {"DELETE", "/v1/kill-switch/x"},
-                                                        {"POST", "/v1/cluster/backup"},
                                                         {"POST", "/v1/cluster/join"},
                                                         {"GET", "/console/"},
                                                         {"POST", "/v1/types/support/rollout"},

@@ -253,3 +253,45 @@ TEST_CASE("http_server stream: draining leaves streams to whoever writes them") 
   CHECK(unchunk(body_of(client.read_all())) == "bye");
   CHECK(s.running.server.wait_drained(wait_limit));
 }
+
+TEST_CASE("http_server stream: who waits for room writes any amount through a small bound") {
+  auto options = test_options();
+  options.stream_bytes_max = 16 << 10;
+  streaming_server s{options};
+  auto client = s.running.connect();
+  client.send(get());
+  auto stream = s.streams.pop();
+  std::thread writer{[&] {
+    for (int i = 0; i < 500; ++i) {
+      channel<int> room;
+      stream.on_room(8 << 10, [&] { room.push(1); });
+      REQUIRE(room.pop() == 1);
+      CHECK(stream.write(std::string(8 << 10, 'x')));
+    }
+    stream.close();
+  }};
+  client.read_until("\r\n\r\n");
+  const auto all = unchunk(client.read_until("\r\n0\r\n\r\n"));
+  writer.join();
+  CHECK(all.size() == 500U * (8 << 10));
+}
+
+TEST_CASE("http_server stream: who waits for room hears of it when the client goes away") {
+  auto options = test_options();
+  options.stream_bytes_max = 64 << 20;
+  streaming_server s{options};
+  auto client = s.running.connect();
+  client.set_receive_buffer(4 << 10);
+  client.send(get());
+  auto stream = s.streams.pop();
+  channel<int> room;
+  CHECK(stream.write(std::string(32 << 20, 'x')));
+  stream.on_room(0, [&] { room.push(1); });
+  CHECK(room.size() == 0);
+  client.reset();
+  CHECK(room.pop() == 1);
+  CHECK_FALSE(stream.write("late"));
+  channel<int> at_once;
+  stream.on_room(0, [&] { at_once.push(2); });
+  CHECK(at_once.pop() == 2);
+}

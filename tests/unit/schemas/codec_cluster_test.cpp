@@ -267,8 +267,8 @@ TEST_CASE("an unknown kind of message, entry, role or frame is corrupt and not s
   const auto metadata = [](char role) { return "\x01\x1a\x04\x0a\x02\x18"s + role; };
   REQUIRE(codec::decode_snapshot_metadata(metadata(2)));
   check_corrupt(codec::decode_snapshot_metadata(metadata(3)));
-  REQUIRE(codec::decode_link_frame(with_head("\x5a\x00"s)));  // node_status
-  check_corrupt(codec::decode_link_frame(with_head("\x62\x00"s)));
+  REQUIRE(codec::decode_link_frame(with_head("\x62\x00"s)));  // cut_request
+  check_corrupt(codec::decode_link_frame(with_head("\x6a\x00"s)));
   check_corrupt(codec::decode_link_frame(with_head("")));
 }
 

@@ -65,7 +65,13 @@ std::vector<link_frame> golden_link_frames() {
                       {{1, 2, 17}, {24, 900, 3}},
                       {{1, 102}, {24, 1'000'000'000'000}},
                       true,
-                      true}};
+                      true},
+    link::cut_request{24, 1'795'248'000'123'456}};
+}
+
+std::vector<link_frame> golden_cut_frames() {
+  return {link::outbox_delivery{3, 4, 77, golden_outbox_message(), 1'795'248'000'123'456, true},
+          link::outbox_receipt{3, 4, 77, true, 1'795'248'000'123'456}};
 }
 
 }  // namespace holdfast::test

@@ -121,28 +121,32 @@ TEST_CASE("the bytes of every fact are those in tests/golden/facts.hex") {
 }
 
 TEST_CASE("the bytes of every stored value are those in tests/golden/values.hex") {
-  check_file("values.hex",
-             {plain("turn_record", golden_record(), &codec::decode_record),
-              plain("entry", golden_entry(), &codec::decode_entry),
-              plain("agent_state", golden_agent_state(), &codec::decode_agent_state),
-              plain("partition_state", golden_partition_state(), &codec::decode_partition_state),
-              plain("run_summary", golden_run_summary(), &codec::decode_run),
-              plain("mailbox_entry", golden_mailbox_entry(), &codec::decode_mailbox_entry),
-              plain("outbox_message", golden_outbox_message(), &codec::decode_outbox_message),
-              plain("idempotency_recorded", golden_idempotency(), &codec::decode_idempotency),
-              plain("forked_agent", golden_forked_agent(), &codec::decode_forked_agent),
-              stamped("event_routed", golden_event_routed(), &codec::decode_event_routed),
-              stamped("dead_lettered", golden_dead_letter(), &codec::decode_dead_letter),
-              stamped("definition_applied", golden_definition(), &codec::decode_definition),
-              plain("audit_entry", golden_audit_entry(), &codec::decode_audit_entry),
-              plain("audit_head", golden_audit_head(), &codec::decode_audit_head),
-              plain("node_record", golden_node_record(), &codec::decode_node_record),
-              plain("cluster_settings", golden_settings(), &codec::decode_cluster_settings),
-              plain("received_by_key",
-                    codec::stored_facts{.at = 1'795'248'000'123'456,
-                                        .catalog_index = 5,
-                                        .facts = {{1, golden_received_by_key()}}},
-                    &codec::decode_facts)});
+  check_file(
+    "values.hex",
+    {plain("turn_record", golden_record(), &codec::decode_record),
+     plain("entry", golden_entry(), &codec::decode_entry),
+     plain("agent_state", golden_agent_state(), &codec::decode_agent_state),
+     plain("partition_state", golden_partition_state(), &codec::decode_partition_state),
+     plain("run_summary", golden_run_summary(), &codec::decode_run),
+     plain("mailbox_entry", golden_mailbox_entry(), &codec::decode_mailbox_entry),
+     plain("outbox_message", golden_outbox_message(), &codec::decode_outbox_message),
+     plain("idempotency_recorded", golden_idempotency(), &codec::decode_idempotency),
+     plain("forked_agent", golden_forked_agent(), &codec::decode_forked_agent),
+     stamped("event_routed", golden_event_routed(), &codec::decode_event_routed),
+     stamped("dead_lettered", golden_dead_letter(), &codec::decode_dead_letter),
+     stamped("definition_applied", golden_definition(), &codec::decode_definition),
+     plain("audit_entry", golden_audit_entry(), &codec::decode_audit_entry),
+     plain("audit_head", golden_audit_head(), &codec::decode_audit_head),
+     plain("node_record", golden_node_record(), &codec::decode_node_record),
+     plain("cluster_settings", golden_settings(), &codec::decode_cluster_settings),
+     plain("restored_agent_state", golden_restored_agent_state(), &codec::decode_agent_state),
+     plain("restored_partition_state", golden_restored_partition_state(),
+           &codec::decode_partition_state),
+     plain(
+       "received_by_key",
+       codec::stored_facts{
+         .at = 1'795'248'000'123'456, .catalog_index = 5, .facts = {{1, golden_received_by_key()}}},
+       &codec::decode_facts)});
 }
 
 TEST_CASE("the bytes between nodes and of the log are those in tests/golden/cluster.hex") {
@@ -162,16 +166,19 @@ TEST_CASE("the bytes between nodes and of the log are those in tests/golden/clus
     values.push_back(raft_frame("raft_message_" + std::to_string(i), {messages[i]}));
   }
   values.push_back(raft_frame("raft_frame", messages));
+  const auto add_frames = [&](const std::string& name, const std::vector<link_frame>& frames) {
+    for (std::size_t i = 0; i < frames.size(); ++i)
+      values.push_back({name + std::to_string(i), codec::encode(frames[i]),
+                        [value = frames[i]](std::string_view bytes) {
+                          auto decoded = codec::decode_link_frame(bytes);
+                          return decoded && *decoded == value;
+                        }});
+  };
   const auto frames = golden_link_frames();
   REQUIRE(frames.size() == std::variant_size_v<link_frame>);
-  for (std::size_t i = 0; i < frames.size(); ++i) {
-    const auto& value = frames[i];
-    CHECK(value.index() == i);
-    values.push_back(
-      {"link_frame_" + std::to_string(i), codec::encode(value), [value](std::string_view bytes) {
-         auto decoded = codec::decode_link_frame(bytes);
-         return decoded && *decoded == value;
-       }});
-  }
+  for (std::size_t i = 0; i < frames.size(); ++i)
+    CHECK(frames[i].index() == i);
+  add_frames("link_frame_", frames);
+  add_frames("cut_frame_", golden_cut_frames());
   check_file("cluster.hex", values);
 }

@@ -233,6 +233,10 @@ std::vector<fact> golden_facts() {
   out.push_back(node_changed{
     .name = "n4", .address = "10.0.0.14:7071", .folder = "0123abcd", .roles = node_roles::gateway});
   out.push_back(cluster_changed{.replication = 3, .feature_level = 2});
+  out.push_back(restored{.taken_at = moment, .reason = "restored from the backup of monday"});
+  out.push_back(backup_cut{.epoch = 1'795'248'000'123'456});
+  out.push_back(group_restored{.epoch = 1'795'248'000'123'456, .taken_at = moment});
+  out.push_back(restore_finished{.epoch = 1'795'248'000'123'456});
   return out;
 }
 
@@ -409,6 +413,23 @@ audit_entry golden_audit_entry() {
 
 audit_head golden_audit_head() {
   return {.number = 2, .at = moment, .hash = std::string(32, '\xfe')};
+}
+
+agent_state golden_restored_agent_state() {
+  auto out = golden_agent_state();
+  out.paused->restored_from = moment - 1;
+  out.held_timers = std::move(out.timers);
+  out.timers.clear();
+  return out;
+}
+
+partition_state golden_restored_partition_state() {
+  auto out = golden_partition_state();
+  out.backup_epoch = 1'795'248'000'123'456;
+  out.restored_from = moment;
+  out.restoring = true;
+  out.restored_next = {{1, 4}, {24, 301}};
+  return out;
 }
 
 event_received golden_received_by_key() {

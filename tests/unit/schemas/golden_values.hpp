@@ -30,6 +30,9 @@ node_record golden_node_record();
 cluster_settings golden_settings();
 audit_entry golden_audit_entry();
 audit_head golden_audit_head();
+/// The same as above, out of a backup.
+agent_state golden_restored_agent_state();
+partition_state golden_restored_partition_state();
 /// As `golden_facts` has it, and sent with an API key.
 event_received golden_received_by_key();
 
@@ -41,5 +44,7 @@ consensus::log_range golden_log_range();
 std::vector<codec::group_message> golden_raft_messages();
 /// One of each, in the order of the variant.
 std::vector<link_frame> golden_link_frames();
+/// Of a group that has cut for a backup.
+std::vector<link_frame> golden_cut_frames();
 
 }  // namespace holdfast::test

@@ -128,6 +128,11 @@ struct fake_process {
       return 0;
     };
     host.doctor_folder = [](const std::string&, cli::console&) { return 1; };
+    host.restore_folder = [](const restore_folder_options& options, cli::console& to) {
+      to.line(options.file + ' ' + options.config.value_or("-") + ' ' +
+              options.flags.data.value_or("-") + ' ' + options.flags.node.value_or("-"));
+      return 0;
+    };
     host.poll_interval = std::chrono::milliseconds{1};
     outcome done;
     done.code = cli::run_command(arguments, host);
