@@ -4,38 +4,16 @@
 
 #include <filesystem>
 #include <fstream>
-#include <random>
-#include <set>
-#include <thread>
 
-#include "actors/catalog.hpp"
-#include "actors/commit_feed.hpp"
-#include "actors/shard.hpp"
-#include "cluster/backup_keeper.hpp"
-#include "cluster/cluster_member.hpp"
-#include "cluster/key_keeper.hpp"
-#include "cluster/local_backend.hpp"
+#include "cluster/node_impl.hpp"
 #include "cluster/restore.hpp"
-#include "cluster/worker_thread.hpp"
 #include "persistence/keys.hpp"
-#include "persistence/kill_point.hpp"
-#include "persistence/local_log.hpp"
 #include "persistence/rocksdb_store.hpp"
-#include "runtime/core/apply.hpp"
-#include "runtime/core/llm_loop.hpp"
 #include "runtime/definition/compilers.hpp"
 #include "runtime/definition/yaml_json.hpp"
-#include "runtime/gateway/gateway.hpp"
-#include "runtime/host/crash_slots.hpp"
 #include "runtime/host/log.hpp"
-#include "runtime/host/sha256.hpp"
-#include "runtime/native/native_behaviour.hpp"
-#include "runtime/net/http_server.hpp"
-#include "schemas/units.hpp"
 
 namespace holdfast {
-
-namespace {
 
 time_us wall_now() {
   return std::chrono::duration_cast<std::chrono::microseconds>(
@@ -43,15 +21,7 @@ time_us wall_now() {
     .count();
 }
 
-struct actor_config : caf::actor_system_config {
-  actor_config() {
-    add_message_types<caf::id_block::holdfast>();
-    set("scheduler.policy", caf::atom("sharing"));  // facts/caf.md §3
-    set("scheduler.max-threads", std::max<std::size_t>(2, std::thread::hardware_concurrency()));
-    set("scheduler.max-throughput", std::size_t{200});
-    set("logger.verbosity", caf::atom("quiet"));
-  }
-};
+namespace {
 
 /// What a node may use of memory: the configured limit, else that of its control group, else the machine's.
 std::uint64_t memory_limit(std::uint64_t configured) {
@@ -104,174 +74,6 @@ result<std::map<std::string, model_endpoint, std::less<>>> open_models(const nod
 
 }  // namespace
 
-/// Members are in the order of their making; they end in the opposite one.
-struct node::impl : commit_listener {
-  options opts;
-  std::shared_ptr<node_services> services = std::make_shared<node_services>();
-  std::unique_ptr<store> disk;
-  std::unique_ptr<crash_slots> handlers;
-  std::set<agent_name> suspects;
-  std::map<group_id, std::vector<crash_slots::crashed>> crashed;  // told to the next shard of each
-  std::unique_ptr<secret_store> secrets;
-  key_keeper known_keys;
-  fact_machine machine{4'096, sha256};
-  catalog_view definitions;
-  shard_directory shards;
-  commit_feed feed;
-  request_table requests{1};
-  llm_loop llm;
-  std::unique_ptr<native_behaviour> native;
-  echo_behaviour echo;
-  loop_behaviour loop;
-  std::unique_ptr<net::http_client> http;
-  std::unique_ptr<actor_config> actor_settings;
-  std::unique_ptr<caf::actor_system> actors;
-  catalog_actor catalogue;
-  std::mutex catalogue_mutex;
-  std::unique_ptr<worker_thread> slow;
-  std::unique_ptr<local_log> own_log;      // of a node that is alone,
-  std::unique_ptr<cluster_member> member;  // or of one of several
-  std::shared_ptr<backup_keeper> backups;
-  std::unique_ptr<local_backend> behind;
-  std::unique_ptr<gateway> front;
-  std::unique_ptr<net::http_server> server;
-  std::unique_ptr<ticker> ticks;
-  std::atomic<std::size_t> shards_started{0};
-  std::atomic<bool> draining{false};
-  time_us started_at = 0;
-  unsigned ticks_done = 0;  // the ticker's thread only, as the next
-  std::uint64_t refusals_told = 0;
-
-  explicit impl(options o) : opts(std::move(o)), known_keys(opts.config.auth) {}
-
-  // ---- commit_listener: on the log's thread
-  void leading(group_id group, std::uint64_t term) override {
-    if (group == catalog_group)
-      return lead_catalog(term);
-    auto shard = spawn_shard(*actors, services, group, term);
-    for (const auto& one : std::exchange(crashed[group], {}))
-      caf::anon_send(shard, atom::crash_v, crash_report{one.agent, one.run});
-    shards.put(group, std::move(shard));
-  }
-  void committed(group_id group, std::uint64_t, std::uint64_t index,
-                 std::vector<std::shared_ptr<const turn_record>> records) override {
-    if (group == catalog_group) {
-      see_members(records);
-      caf::anon_send(catalog_owner(), atom::commit_v, committed_group{index, std::move(records)});
-    } else if (auto shard = shards.find(group)) {
-      caf::anon_send(shard, atom::commit_v, committed_group{index, std::move(records)});
-    }
-  }
-  void cut(group_id group, std::uint64_t epoch, std::uint64_t index) override {
-    backups->cut(group, epoch, index);
-  }
-  void followed(group_id group, std::uint64_t index,
-                std::vector<std::shared_ptr<const turn_record>> records) override {
-    const auto defines = [](const fact& f) {
-      return std::holds_alternative<definition_applied>(f);
-    };
-    if (group == catalog_group)
-      see_members(records);
-    bool redefined = false;
-    for (auto& record : records) {
-      redefined = redefined || (group == catalog_group &&
-                                std::any_of(record->facts.begin(), record->facts.end(), defines));
-      feed.publish(std::move(record));
-    }
-    if (redefined)
-      read_definitions_of(index);
-  }
-  void replaced(group_id group) override {
-    backups->replaced(group);
-    if (group != catalog_group)
-      return;
-    member->read_members();
-    read_definitions_of(member->log_applied(catalog_group));
-  }
-  void lost(group_id group, std::uint64_t, errc) override {
-    if (group == catalog_group) {
-      const std::lock_guard lock{catalogue_mutex};
-      caf::anon_send(std::exchange(catalogue, catalog_actor{}), atom::lost_v);
-    } else if (auto shard = shards.find(group)) {
-      shards.remove(group);
-      caf::anon_send(shard, atom::lost_v);
-    }
-    requests.lose(group);
-  }
-
-  void lead_catalog(std::uint64_t term) {
-    const std::lock_guard lock{catalogue_mutex};
-    catalogue = spawn_catalog(*actors, services, term);
-    if (member)
-      caf::anon_send(catalogue, atom::member_v, member_request{member->formed_by(), {}, nullptr});
-  }
-  void see_members(const std::vector<std::shared_ptr<const turn_record>>& records) {
-    const auto changes = [](const fact& f) { return concerns_membership(f); };
-    if (member && std::any_of(records.begin(), records.end(), [&](const auto& record) {
-          return std::any_of(record->facts.begin(), record->facts.end(), changes);
-        }))
-      member->read_members();
-  }
-
-  void read_definitions_of(std::uint64_t index) {
-    member->definitions_change();
-    slow->post([this, index] {
-      read_definitions();
-      member->definitions_read(index);
-    });
-  }
-  void read_definitions() {
-    if (auto known = load_catalog(*disk, services->compile_with))
-      definitions.set(std::move(*known));
-    else
-      log::error("definitions-not-read", {{"why", known.error().context}});
-  }
-
-  /// False: the group is not led here.
-  bool cut_here(group_id group, std::uint64_t epoch) {
-    if (group != catalog_group) {
-      const auto shard = shards.find(group);
-      if (shard)
-        caf::anon_send(shard, atom::cut_v, epoch);
-      return static_cast<bool>(shard);
-    }
-    const auto owner = catalog_owner();
-    if (owner)
-      caf::anon_send(owner, atom::cut_v, epoch);
-    return static_cast<bool>(owner);
-  }
-
-  catalog_actor catalog_owner() {
-    const std::lock_guard lock{catalogue_mutex};
-    return catalogue;
-  }
-
-  const behaviour* behaviour_of(const compiled_agent& spec) const {
-    if (spec.def.behaviour == behaviour_kind::llm)
-      return &llm;
-    if (spec.def.behaviour != behaviour_kind::native)
-      return nullptr;
-    if (spec.def.type == "echo")
-      return &echo;
-    if (spec.def.type == "loop")
-      return &loop;
-    return has_native(spec.def.type) ? native.get() : nullptr;
-  }
-
-  status open_folder();
-  void fill_services();
-  status join_cluster();
-  void keep_backups();
-  status start_log();
-  gateway_options gateway_settings();
-  status listen();
-  void reload();
-  void tick();
-  void warn_of_certificate() const;
-  node_status report() const;
-  std::vector<metric_value> measure() const;
-};
-
 status node::impl::open_folder() {
   std::error_code failed;
   std::filesystem::create_directories(opts.config.data, failed);
@@ -315,85 +117,16 @@ status node::impl::open_folder() {
   return ok_status();
 }
 
-/// The node's link and log, when it is one of several; nothing runs yet.
-status node::impl::join_cluster() {
-  cluster_member::parts p;
-  p.config = opts.config.cluster;
-  p.node = opts.config.node;
-  p.version = opts.version;
-  p.features = opts.features;
-  p.partitions = services->partitions;
-  p.disk = disk.get();
-  p.machine = &machine;
-  p.listener = this;
-  p.wall_now = wall_now;
-  p.deliver = [this](link::outbox_delivery&& mail) {
-    if (auto shard = shards.find(mail.target_group))
-      caf::anon_send(shard, atom::mail_v,
-                     outbox_delivery{{mail.source_group, mail.sequence, mail.epoch, mail.restored},
-                                     std::move(mail.message)});
-  };
-  p.receipt = [this](const link::outbox_receipt& receipt) {
-    if (auto shard = shards.find(receipt.source_group))
-      caf::anon_send(
-        shard, atom::receipt_v,
-        outbox_receipt{receipt.target_group, receipt.sequence, receipt.taken, receipt.epoch});
-  };
-  p.serve = [this](net::http_request&& request, std::shared_ptr<const principal> who,
-                   net::responder to) {
-    front->handle_forwarded(std::move(request), std::move(who), std::move(to));
-  };
-  p.serve_stale = [this](net::http_request&& request, std::shared_ptr<const principal> who,
-                         std::int64_t stale_ms, net::responder to) {
-    front->handle_stale(std::move(request), std::move(who), stale_ms, std::move(to));
-  };
-  p.draining = [this] { return draining.load(); };
-  p.roles = opts.config.roles;
-  p.change = [this](member_change wanted) {
-    if (const auto owner = catalog_owner())
-      caf::anon_send(owner, atom::member_v, member_request{std::move(wanted), {}, nullptr});
-  };
-  p.cut = [this](const link::cut_request& request) { cut_here(request.group, request.epoch); };
-  p.removed = [this] {
-    if (opts.removed)
-      opts.removed();
-  };
-  member = std::make_unique<cluster_member>(std::move(p));
-  services->send_away = [this](group_id target, const mail_stamp& stamp,
-                               const outbox_message& message) {
-    member->send(link::outbox_delivery{stamp.source, target, stamp.sequence, message, stamp.epoch,
-                                       stamp.restored});
-  };
-  services->acknowledge_away = [this](group_id source, group_id target, std::uint64_t sequence,
-                                      bool taken, std::uint64_t epoch) {
-    member->send(link::outbox_receipt{source, target, sequence, taken, epoch});
-  };
-  return member->prepare();
-}
-
-void node::impl::keep_backups() {
-  backup_keeper::parts p;
-  p.disk = disk.get();
-  p.partitions = services->partitions;
-  p.ask_to_cut = [this](group_id group, std::uint64_t epoch) {
-    if (!cut_here(group, epoch) && member)
-      member->send(link::cut_request{group, epoch});
-  };
-  if (member)
-    p.check_others = [this]() -> status {
-      for (const auto& one : member->view().nodes)
-        if (!one.version.empty() && one.version != opts.version)
-          return error{errc::conflict, one.id + " runs " + one.version + ", this node runs " +
-                                         opts.version +
-                                         "; take a backup when all run the same version"};
-      return ok_status();
-    };
-  p.wall_now = wall_now;
-  p.cluster = opts.config.cluster.name;
-  p.node = opts.config.node;
-  p.version = opts.version;
-  p.feature_level = opts.features.newest;
-  backups = std::make_shared<backup_keeper>(std::move(p));
+const behaviour* node::impl::behaviour_of(const compiled_agent& spec) const {
+  if (spec.def.behaviour == behaviour_kind::llm)
+    return &llm;
+  if (spec.def.behaviour != behaviour_kind::native)
+    return nullptr;
+  if (spec.def.type == "echo")
+    return &echo;
+  if (spec.def.type == "loop")
+    return &loop;
+  return has_native(spec.def.type) ? native.get() : nullptr;
 }
 
 status node::impl::start_log() {
@@ -487,14 +220,6 @@ gateway_options node::impl::gateway_settings() {
   return out;
 }
 
-void node::impl::warn_of_certificate() const {
-  constexpr std::int64_t soon_s = 14 * 24 * 3'600;
-  const auto expires_s = server->certificate_expires_s();
-  if (expires_s && *expires_s - wall_now() / 1'000'000 < soon_s)
-    log::warn("certificate-expires", {{"file", opts.config.tls.cert.string()},
-                                      {"at", format_time(*expires_s * 1'000'000)}});
-}
-
 void node::impl::reload() {
   known_keys.reload();
   if (opts.config.tls.cert.empty())
@@ -515,59 +240,6 @@ void node::impl::tick() {
     log::warn("requests-without-key", {{"requests", std::to_string(refused - refusals_told)}});
     refusals_told = refused;
   }
-}
-
-node_status node::impl::report() const {
-  node_status out;
-  out.draining = draining;
-  const bool started = member ? member->has_leaders() : shards_started >= services->partitions;
-  out.ready = started && !draining;
-  out.why_not = draining                         ? "draining"
-                : started                        ? ""
-                : member && member->is_joining() ? "joining, or no quorum"
-                : member                         ? "no quorum"
-                                                 : "starting";
-  out.node = opts.config.node;
-  out.version = opts.version;
-  out.started_at_us = static_cast<std::uint64_t>(started_at);
-  out.cluster = opts.config.cluster.name;
-  if (member)
-    out.address = member->address();
-  else if (server)
-    out.address = opts.config.http.host + ":" + std::to_string(server->port());
-  return out;
-}
-
-std::vector<metric_value> node::impl::measure() const {
-  std::vector<metric_value> out;
-  const auto add = [&](const char* name, double value) { out.push_back({name, {}, value}); };
-  const auto committed_so_far = services->log->count();
-  add("holdfast_log_records_total", static_cast<double>(committed_so_far.records));
-  add("holdfast_log_commits_total", static_cast<double>(committed_so_far.groups));
-  add("holdfast_log_bytes_total", static_cast<double>(committed_so_far.bytes));
-  add("holdfast_log_refused_total", static_cast<double>(committed_so_far.refused));
-  add("holdfast_store_reads_total", static_cast<double>(machine.reads()));
-  const auto http_counters = server->counters();
-  add("holdfast_http_requests_total", static_cast<double>(http_counters.requests));
-  add("holdfast_http_connections", static_cast<double>(http_counters.open));
-  add("holdfast_http_streams", static_cast<double>(http_counters.streams));
-  const auto calls = http->stats();
-  add("holdfast_outgoing_calls_total", static_cast<double>(calls.calls));
-  add("holdfast_outgoing_calls_active", static_cast<double>(calls.active));
-  add("holdfast_requests_waiting", static_cast<double>(requests.size()));
-  add("holdfast_stream_subscribers", static_cast<double>(feed.subscribers()));
-  if (member)
-    member->measure(out);
-  if (known_keys.is_on()) {
-    add("holdfast_auth_keys", static_cast<double>(known_keys.size()));
-    out.push_back({"holdfast_auth_reloads_total", "{result=\"ok\"}",
-                   static_cast<double>(known_keys.reloads())});
-    out.push_back({"holdfast_auth_reloads_total", "{result=\"failed\"}",
-                   static_cast<double>(known_keys.reloads_failed())});
-  }
-  if (const auto expires_s = server->certificate_expires_s())
-    add("holdfast_tls_certificate_expires_seconds", static_cast<double>(*expires_s));
-  return out;
 }
 
 node::node(options opts) : impl_(std::make_unique<impl>(std::move(opts))) {}

@@ -4,27 +4,16 @@ acknowledged is lost, the replicas are the same, and a node that was removed doe
 
 usage: membership_test.py [--seed N] [TestCase[.test]]
 """
-import argparse
-import random
-import sys
-import unittest
 
-from harness import waiting
 from harness.cluster import free_ports
-from harness.growing import ECHO, GROUPS, GrowingChecks, Load, Nodes
+from harness.growing import ECHO, GROUPS, GrowingCase, Load, run
 from harness.node import cli
 from harness.waiting import eventually
 
-OPTIONS = argparse.Namespace(seed=None)
 EXIT_REMOVED = 5
 
 
-class Membership(GrowingChecks, unittest.TestCase):
-    def setUp(self):
-        self.seed = OPTIONS.seed if OPTIONS.seed is not None else random.SystemRandom().randrange(1 << 30)
-        print(f"seed {self.seed}", flush=True)
-        self.nodes = Nodes(self, self.seed)
-
+class Membership(GrowingCase):
     def first(self):
         """A cluster of one node, which elects itself."""
         port, link = free_ports(2)
@@ -181,8 +170,4 @@ class Membership(GrowingChecks, unittest.TestCase):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int)
-    OPTIONS, rest = parser.parse_known_args(namespace=OPTIONS)
-    waiting.overall_limit(400)
-    unittest.main(verbosity=2, argv=[sys.argv[0], *rest])
+    run(__doc__)

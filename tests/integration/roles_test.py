@@ -4,19 +4,13 @@ votes and leads follows the roles, while clients work and nodes of each kind are
 
 usage: roles_test.py [--seed N] [TestCase[.test]]
 """
-import argparse
-import random
-import sys
 import threading
 import time
-import unittest
 
-from harness import waiting
 from harness.client import Unreachable
-from harness.growing import ECHO, GROUPS, GrowingChecks, Load, Nodes
+from harness.growing import ECHO, GROUPS, GrowingCase, Load, run
 from harness.waiting import eventually
 
-OPTIONS = argparse.Namespace(seed=None)
 LOOP = "kind: agent\ntype: loop\nbehaviour: native\n"
 
 
@@ -56,12 +50,7 @@ class Watch:
         return self.led - {None}
 
 
-class Roles(GrowingChecks, unittest.TestCase):
-    def setUp(self):
-        self.seed = OPTIONS.seed if OPTIONS.seed is not None else random.SystemRandom().randrange(1 << 30)
-        print(f"seed {self.seed}", flush=True)
-        self.nodes = Nodes(self, self.seed)
-
+class Roles(GrowingCase):
     def form(self, roles):
         """Name → its roles; all start at once."""
         def start(one):
@@ -223,8 +212,4 @@ class Roles(GrowingChecks, unittest.TestCase):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int)
-    OPTIONS, rest = parser.parse_known_args(namespace=OPTIONS)
-    waiting.overall_limit(400)
-    unittest.main(verbosity=2, argv=[sys.argv[0], *rest])
+    run(__doc__)

@@ -4,25 +4,14 @@ every node can, and who cannot is kept out. One binary plays the releases (HOLDF
 
 usage: upgrade_test.py [--seed N] [TestCase[.test]]
 """
-import argparse
-import random
-import sys
-import unittest
 
-from harness import waiting
-from harness.growing import ECHO, GrowingChecks, Load, Nodes
+from harness.growing import ECHO, GrowingCase, Load, run
 from harness.waiting import eventually
 
-OPTIONS = argparse.Namespace(seed=None)
 ELDER, NEWER, LATER = "1-1", "1-2", "3-3"
 
 
-class Upgrade(GrowingChecks, unittest.TestCase):
-    def setUp(self):
-        self.seed = OPTIONS.seed if OPTIONS.seed is not None else random.SystemRandom().randrange(1 << 30)
-        print(f"seed {self.seed}", flush=True)
-        self.nodes = Nodes(self, self.seed)
-
+class Upgrade(GrowingCase):
     def run_release(self, name, levels):
         self.nodes[name].env["HOLDFAST_FEATURE_LEVELS"] = levels
         return self.nodes[name].started()
@@ -88,8 +77,4 @@ class Upgrade(GrowingChecks, unittest.TestCase):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int)
-    OPTIONS, rest = parser.parse_known_args(namespace=OPTIONS)
-    waiting.overall_limit(400)
-    unittest.main(verbosity=2, argv=[sys.argv[0], *rest])
+    run(__doc__)

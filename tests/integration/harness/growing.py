@@ -1,8 +1,12 @@
 """A cluster whose nodes come and go, the load on it, and what has to be true of it in the end."""
+import argparse
 import random
+import sys
 import threading
 import time
+import unittest
 
+from . import waiting
 from .client import Unreachable
 from .cluster import AnyNode, Member, contents, free_ports
 from .node import cli
@@ -133,8 +137,15 @@ class Load:
         return dict(self.acks)
 
 
-class GrowingChecks:
-    """Of a test case with `nodes`."""
+class GrowingCase(unittest.TestCase):
+    """Nodes of its own, and what is checked of them. A random seed, which it prints, or that of `--seed`."""
+
+    seed_told = None
+
+    def setUp(self):
+        self.seed = self.seed_told if self.seed_told is not None else random.SystemRandom().randrange(1 << 30)
+        print(f"seed {self.seed}", flush=True)
+        self.nodes = Nodes(self, self.seed)
 
     def check_same(self, names):
         """Of dead nodes: where they have applied the same of a group's log, they hold the same."""
@@ -171,3 +182,13 @@ class GrowingChecks:
         for key, run in acks.items():
             eventually(f"{key} is completed", lambda run=run: is_over(run), 60)
         self.assertEqual(len(set(acks.values())), len(acks), "two events have one run")
+
+
+def run(documentation):
+    """The main program of a file with such test cases."""
+    parser = argparse.ArgumentParser(description=documentation, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int)
+    told, rest = parser.parse_known_args()
+    GrowingCase.seed_told = told.seed
+    waiting.overall_limit(400)
+    unittest.main(verbosity=2, argv=[sys.argv[0], *rest])
