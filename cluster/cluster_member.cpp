@@ -15,7 +15,6 @@ constexpr std::size_t raft_frame_bytes_max = 8U << 20;
 constexpr auto tick_every = std::chrono::milliseconds{10};
 constexpr unsigned ticks_per_status = 40;   // 400 ms
 constexpr unsigned ticks_per_spread = 100;  // 1 s
-constexpr unsigned ticks_per_giving = 20;   // 200 ms, while cordoned
 constexpr unsigned ticks_per_change = 20;   // of members
 constexpr std::int64_t define_ms_max = 2'000;
 constexpr std::size_t trailing_bytes_all = 256U << 20;
@@ -404,8 +403,7 @@ void cluster_member::tick() {
     record_settings();
   }
   if (cordoned_ || clock_is_off_ || is_leaving() || !owns_partitions(p_.roles)) {
-    if (ticks_done_ % ticks_per_giving == 0)
-      lead_elsewhere();
+    lead_elsewhere();
   } else if (ticks_done_ % ticks_per_spread == 0) {
     spread_leaders();
   }
@@ -517,14 +515,17 @@ void cluster_member::spread_leaders() {
   give(spread(standings, self_, candidates(), voters_planned(standings)));
 }
 
-/// Asks a peer for each group that is led here. Gives how many of those somebody can take.
+/// Asks peers to take what is led here, a few groups at a time. Gives how many of those somebody can take.
 std::size_t cluster_member::lead_elsewhere() {
+  const auto standings = log_->standings();
+  if (std::none_of(standings.begin(), standings.end(), [](const auto& s) { return s.term != 0; }))
+    return 0;
   auto able = candidates();
   for (auto& [id, one] : able)
     if (const auto name = directory_->name_of(id); !name || !link_->connected(*name))
       one.able = false;
-  const auto away = give_away(log_->standings(), self_, able);
-  give(away);
+  const auto away = give_away(standings, self_, able);
+  give(begin_giving(standings, away));
   return away.size();
 }
 

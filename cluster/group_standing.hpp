@@ -15,6 +15,7 @@ struct group_standing {
   std::uint64_t applied = 0;      ///< index
   consensus::configuration members;
   bool changing = false;  ///< this node leads, and changes the members
+  bool giving = false;    ///< this node leads, and has asked another to
 };
 
 }  // namespace holdfast

@@ -1,6 +1,7 @@
 #include "cluster/leader_spread.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace holdfast {
 
@@ -77,6 +78,19 @@ std::vector<leader_transfer> spread(const std::vector<group_standing>& here,
         out.push_back({s->group, to});
         return out;
       }
+  return out;
+}
+
+std::vector<leader_transfer> begin_giving(const std::vector<group_standing>& here,
+                                          const std::vector<leader_transfer>& away) {
+  std::set<group_id> under_way;
+  for (const auto& s : here)
+    if (s.term != 0 && s.giving)
+      under_way.insert(s.group);
+  std::vector<leader_transfer> out;
+  for (const auto& one : away)
+    if (!under_way.contains(one.group) && under_way.size() + out.size() < given_at_once_max)
+      out.push_back(one);
   return out;
 }
 

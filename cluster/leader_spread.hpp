@@ -33,8 +33,15 @@ std::vector<leader_transfer> spread(const std::vector<group_standing>& here,
                                     consensus::node_id self, const leading_candidates& all,
                                     const voter_plan& plan);
 
+/// So many groups are on their way to others at a time: while one is, nobody decides for it, and what its next leader
+/// reads and begins holds up the rest.
+inline constexpr std::size_t given_at_once_max = 3;
+
 /// Everything that is led here, as far as somebody can take it.
 std::vector<leader_transfer> give_away(const std::vector<group_standing>& here,
                                        consensus::node_id self, const leading_candidates& all);
+/// Of these, what may begin now.
+std::vector<leader_transfer> begin_giving(const std::vector<group_standing>& here,
+                                          const std::vector<leader_transfer>& away);
 
 }  // namespace holdfast

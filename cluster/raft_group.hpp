@@ -59,6 +59,7 @@ public:
   std::uint64_t leading_term() const noexcept { return leading_term_; }
   /// A change of members that was asked for here is under way.
   bool is_changing() const noexcept { return change_.has_value(); }
+  bool is_transferring() const noexcept { return transfer_.has_value(); }
 
 private:
   struct append_pending {

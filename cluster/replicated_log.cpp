@@ -604,6 +604,7 @@ void replicated_log::publish() {
     s.applied = g.applied;
     s.members = host_->find(group)->core().members();
     s.changing = host_->find(group)->is_changing();
+    s.giving = host_->find(group)->is_transferring();
     now.push_back(std::move(s));
   }
   const std::lock_guard lock{mutex_};

@@ -71,19 +71,6 @@ bool leads_nothing(const cluster_view& view, std::string_view id) {
                       [&](const auto& one) { return one.leader.empty() || one.leader == id; });
 }
 
-/// There are enough for every decision when the node is stopped.
-bool can_do_without(const cluster_view& view, std::string_view id) {
-  std::size_t there = 0;
-  std::size_t voting = 0;
-  for (const auto& one : view.nodes) {
-    if (one.replicas == 0)
-      continue;  // it has joined no partition yet
-    ++voting;
-    there += one.id != id && (one.state == "up" || one.state == "cordoned") ? 1U : 0U;
-  }
-  return there * 2 > voting;
-}
-
 enum class told : std::uint8_t { nothing, drain };
 
 /// The node as it is now, and what came of what it was told.
@@ -93,7 +80,7 @@ std::string told_document(const cluster_view& view, const cluster_node_view& nod
   begin_node(json, node, view);
   if (what == told::drain) {
     json.field("drained", leads_nothing(view, node.id));
-    json.field("can_stop", can_do_without(view, node.id));
+    json.field("can_stop", can_decide_without(view, node.id, absence::stopped));
   }
   if (node.state == "cordoned")
     json.field("note", "it leads nothing until it is uncordoned or restarted");

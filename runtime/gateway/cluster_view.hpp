@@ -1,7 +1,9 @@
 #pragma once
 // What a node knows of its cluster, in plain values; a copy of some moment.
 
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "schemas/ids.hpp"
@@ -37,5 +39,12 @@ struct cluster_view {
   std::vector<cluster_node_view> nodes;
   std::vector<group_view> partitions;  ///< group 0, of the cluster itself, first
 };
+
+enum class absence : std::uint8_t {
+  stopped,  ///< its vote counts on
+  removed,
+};
+/// Of every partition, more than half of the voters are there when that node is not.
+bool can_decide_without(const cluster_view& view, std::string_view node, absence what);
 
 }  // namespace holdfast

@@ -105,25 +105,6 @@ answer_function when_changed(const answering& reply, Done done) {
   };
 }
 
-/// Of every partition, those voters that are left and up are enough for every decision.
-bool are_majority_without(const cluster_view& view, std::string_view id) {
-  const auto is_up = [&](const std::string& name) {
-    return std::any_of(view.nodes.begin(), view.nodes.end(), [&](const auto& node) {
-      return node.id == name && node.membership != "removing" && node.state != "down";
-    });
-  };
-  return std::all_of(view.partitions.begin(), view.partitions.end(), [&](const auto& partition) {
-    std::size_t left = 0;
-    std::size_t up = 0;
-    for (const auto& replica : partition.replicas)
-      if (replica.votes && replica.node != id) {
-        ++left;
-        up += is_up(replica.node) ? 1U : 0U;
-      }
-    return up * 2 > left;
-  });
-}
-
 std::string removed_document(const cluster_node_view& node, const cluster_view& view) {
   std::string out;
   json_writer json{out};
@@ -167,7 +148,8 @@ void remove_member_node(call&& c) {
     for (const auto& one : view->nodes)
       if (one.id == node.id)
         node = one;
-  if (view && !*force && node.membership == "member" && !are_majority_without(*view, node.id))
+  if (view && !*force && node.membership == "member" &&
+      !can_decide_without(*view, node.id, absence::removed))
     return c.reply.refuse(error{
       errc::conflict, "without `" + node.id +
                         "` the nodes that are up are no majority of those that are left; start "

@@ -97,3 +97,22 @@ TEST_CASE(
   all[third_node].leaving = false;
   CHECK(spread({group}, first_node, all, plan) == std::vector<leader_transfer>{{1, second_node}});
 }
+
+TEST_CASE("leader spread: what is given away goes a few at a time") {
+  std::vector<group_standing> here;
+  for (group_id group = 0; group < 8; ++group)
+    here.push_back(led(group));
+  const auto away = give_away(here, first_node, all_able(here));
+  REQUIRE(away.size() == 8);
+  auto begun = begin_giving(here, away);
+  REQUIRE(begun.size() == given_at_once_max);
+  for (const auto& one : begun)
+    here[one.group].giving = true;
+  CHECK(begin_giving(here, away).empty());
+  here[begun[0].group].term = 0;  // it is led elsewhere now
+  here[begun[0].group].giving = false;
+  const auto rest = give_away(here, first_node, all_able(here));
+  begun = begin_giving(here, rest);
+  REQUIRE(begun.size() == 1);
+  CHECK_FALSE(here[begun[0].group].giving);
+}

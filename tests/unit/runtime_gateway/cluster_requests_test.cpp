@@ -166,6 +166,15 @@ TEST_CASE("nodes: a drain is answered when others lead everything") {
   CHECK(got->body()["can_stop"] == false);  // n3 is down, n2 alone is no majority
   at.node.cluster_now->nodes[2].state = "up";
   CHECK(at.ask("POST", "/v1/nodes/n1/drain")->body()["can_stop"] == true);
+  // Gateways are up, and none the more voters.
+  at.node.cluster_now->nodes[2].state = "down";
+  for (const char* gateway : {"g1", "g2"}) {
+    at.node.cluster_now->nodes.push_back(
+      {gateway, "10.0.0.9:7071", "up", "1", 0, 5, "member", node_roles::gateway});
+    for (auto& partition : at.node.cluster_now->partitions)
+      partition.replicas.push_back({gateway, 9, 0, false});
+  }
+  CHECK(at.ask("POST", "/v1/nodes/n1/drain")->body()["can_stop"] == false);
   CHECK(got->body()["leaders"] == 0);
 }
 
