@@ -35,6 +35,19 @@ consensus::node_id best_leader(const group_standing& what, const leading_candida
   return voters[what.group % voters.size()];
 }
 
+/// This node is not to vote in the group any more: then whoever is and can leads it, should the best one be away. Else 0.
+consensus::node_id successor_of_unwanted(const group_standing& what, consensus::node_id self,
+                                         const leading_candidates& all, const voter_plan& plan) {
+  const auto planned = plan.find(what.group);
+  if (planned == plan.end() ||
+      std::find(planned->second.begin(), planned->second.end(), self) != planned->second.end())
+    return 0;
+  for (const auto id : planned->second)
+    if (can_lead(all, id, what))
+      return id;
+  return 0;
+}
+
 std::vector<consensus::node_id> able_to_lead(const group_standing& what, consensus::node_id self,
                                              const leading_candidates& all) {
   std::vector<consensus::node_id> out;
@@ -69,6 +82,8 @@ std::vector<leader_transfer> spread(const std::vector<group_standing>& here,
       continue;
     if (can_lead(all, best, s))
       out.push_back({s.group, best});
+    else if (const auto next = successor_of_unwanted(s, self, all, plan); next != 0)
+      out.push_back({s.group, next});
     else
       of_others.push_back(&s);
   }

@@ -44,7 +44,8 @@ enum class absence : std::uint8_t {
   stopped,  ///< its vote counts on
   removed,
 };
-/// Of every partition, more than half of the voters are there when that node is not.
+/// Of every partition, more than half of the voters are there when that node is not. One that is removed is replaced by
+/// a standby where there is one.
 bool can_decide_without(const cluster_view& view, std::string_view node, absence what);
 
 }  // namespace holdfast

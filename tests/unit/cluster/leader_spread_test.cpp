@@ -116,3 +116,14 @@ TEST_CASE("leader spread: what is given away goes a few at a time") {
   REQUIRE(begun.size() == 1);
   CHECK_FALSE(here[begun[0].group].giving);
 }
+
+TEST_CASE(
+  "leader spread: who is to cease to vote gives the group to another when the best is away") {
+  const auto group = led(1, {first_node, second_node, third_node});
+  auto all = all_able({group});
+  all[third_node].able = false;
+  const voter_plan plan{{1, {third_node, second_node}}};
+  CHECK(spread({group}, first_node, all, plan) == std::vector<leader_transfer>{{1, second_node}});
+  const voter_plan stays{{1, {third_node, first_node}}};
+  CHECK(spread({group}, first_node, all, stays).empty());
+}

@@ -28,12 +28,10 @@ struct asking_members : asking {
 
 TEST_CASE("members: a node that may join is told who is there, once it is recorded") {
   asking_members at;
-  const auto got = at.ask("POST", "/v1/nodes",
-                          at.joining({{"folder", "f4"},
-                                      {"cluster", "prod"},
-                                      {"partitions", 4},
-                                      {"feature_level", 1}})
-                            .dump());
+  const auto got = at.ask(
+    "POST", "/v1/nodes",
+    at.joining({{"folder", "f4"}, {"cluster", "prod"}, {"partitions", 4}, {"feature_level", 1}})
+      .dump());
   CHECK_FALSE(got->answer);
   REQUIRE(at.node.member_changes.size() == 1);
   const auto& wanted = std::get<add_node>(at.node.member_changes[0].wanted);
@@ -90,6 +88,14 @@ TEST_CASE("members: a node joins with its roles, and a gateway's absence is nobo
   view.partitions[0].replicas.push_back({"g1", 0, 0, false});
   view.nodes[1].state = "down";
   CHECK(at.ask("DELETE", "/v1/nodes/n3")->status() == 409);  // n1 alone would have to agree with n2
+  // Of four that own partitions three vote: the fourth takes over from one that goes, when it is there.
+  at.node.member_changes.clear();
+  view.nodes.push_back({"n4", "10.0.0.14:7071", "up", "1", 0, 1, "member"});
+  view.partitions[0].replicas.push_back({"n4", 0, 0, false});
+  const auto replaced = at.ask("DELETE", "/v1/nodes/n3");
+  CHECK(at.node.member_changes.size() == 1);
+  view.nodes.back().state = "down";
+  CHECK(at.ask("DELETE", "/v1/nodes/n3")->status() == 409);
   at.node.member_changes.clear();
   const auto gone = at.ask("DELETE", "/v1/nodes/g1");
   CHECK(at.node.member_changes.size() == 1);
