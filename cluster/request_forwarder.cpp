@@ -169,7 +169,9 @@ std::uint64_t request_forwarder::first_number() {
 
 /// Before it is asked again, with the lock held: answers to the first asking are none to the second.
 void request_forwarder::renumber(const asked_ptr& what) {
-  asked_.erase(what->request.number);
+  what->outdated = what->sending;
+  if (what->sending || asked_.erase(what->request.number) == 0)
+    return;  // by who sends it, when that is done; or it is over
   what->request.number = next_++;
   what->at = 0;
   what->head.reset();
@@ -200,12 +202,14 @@ bool request_forwarder::try_send(const asked_ptr& what) {
     if (what->at != 0 || !asked_.contains(what->request.number))
       return true;  // the ticker and its own thread have met: sent already
     what->at = leader;
+    what->sending = true;
   }
-  if (p_.send(leader, what->request))
-    return true;
+  const bool sent = p_.send(leader, what->request);
   const std::lock_guard lock{mutex_};
-  what->at = 0;
-  return false;
+  what->sending = false;
+  if (!sent || what->outdated)
+    renumber(what);
+  return sent;
 }
 
 request_forwarder::asked_ptr request_forwarder::find(std::uint64_t number,
@@ -232,8 +236,7 @@ void request_forwarder::received(consensus::node_id from, link::http_head&& head
   if (!forwarded::field(head.headers, nothing_taken_header).empty() &&
       p_.steady_ms() < what->deadline_ms) {
     const std::lock_guard lock{mutex_};
-    if (asked_.contains(head.number))
-      renumber(what);  // asked again by the next tick, where the group has gone
+    renumber(what);  // asked again by the next tick, where the group has gone
     return;
   }
   if (forwarded::field(head.headers, forwarded::stream_field).empty()) {

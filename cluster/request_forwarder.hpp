@@ -89,6 +89,8 @@ private:
     net::stream_handle stream;
     bool streaming = false;
     consensus::node_id at = 0;  ///< 0: not sent yet
+    bool sending = false;       ///< somebody encodes it: it must not change
+    bool outdated = false;  ///< while it was sent, it became clear that it has to be asked again
     std::int64_t deadline_ms = 0;
     std::optional<link::http_head> head;
     std::string body;
