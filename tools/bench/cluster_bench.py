@@ -88,19 +88,24 @@ PATHS = {"echo": ("/v1/agents/echo/k{agent}/events?wait=30s", '{"data":{"text":"
          "accept": ("/v1/agents/echo/k{agent}/events", '{"data":{"text":"how are you today?","n":1}}', 202)}
 
 
-def against_one_node(args):
+def against_one_node(args, names=("n1", "n2", "n3"), prefix="cluster", note="all through n1; CPU and commits of all three nodes"):
     for bench, (path, body, expect) in PATHS.items():
         for clients in args.clients:
             with Folder() as folder, Node(folder) as node:
                 alone = load(node, path, body, clients, args.seconds, expect=expect)
-            with Folder() as folder, Cluster(folder) as three:
-                ours = load(three, path, body, clients, args.seconds, expect=expect)
-                rss = max(node.rss_mb() for node in three.nodes.values())
-            yield figure(f"cluster-{bench}", clients=clients, **ours.figures(), rss_mb=rss, reference="one node",
+            with Folder() as folder, Cluster(folder, names) as cluster:
+                ours = load(cluster, path, body, clients, args.seconds, expect=expect)
+                rss = max(node.rss_mb() for node in cluster.nodes.values())
+            yield figure(f"{prefix}-{bench}", clients=clients, **ours.figures(), rss_mb=rss, reference="one node",
                          reference_rate_per_s=alone.result["rate_per_s"],
-                         note=f"all through n1; CPU and commits of all three nodes; alone p50 "
+                         note=f"{note}; alone p50 "
                               f"{alone.result['p50_ms']:.2g} ms, CPU {alone.figures()['cpu_us_per_op']:.2g} us"
                               + ours.busy_note())
+
+
+def one_voter(args):
+    """A cluster of one node beside the local log: what the log of a cluster costs when there is nobody to agree with."""
+    yield from against_one_node(args, names=("n1",), prefix="one-voter", note="groups of one voter")
 
 
 class Gaps(threading.Thread):
