@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "cluster/raft_engine.hpp"
+#include "cluster/raft_turn.hpp"
 
 namespace holdfast::consensus {
 
@@ -247,19 +248,43 @@ void raft_core::enter_new_term(updates& out) {
   out.emplace_back().hard = hard_seen_;
 }
 
+/// Who has heard nothing of the leader for an election timeout may vote for another (the leader
+/// counts on no more, raft_lease.hpp), where libraft waits until it stands itself; and it stands
+/// when its turn comes.
+void raft_core::take_turn(std::uint64_t now_ms) {
+  auto& raft = engine_->raft;
+  if (raft.state == RAFT_LEADER || !members().is_voter(options_.self))
+    return;
+  auto& wait_ms = raft.state == RAFT_FOLLOWER ? raft.follower_state.randomized_election_timeout
+                                              : raft.candidate_state.randomized_election_timeout;
+  if (leader() != 0)
+    gone_ = leader();
+  if (wait_ms != wait_ms_)
+    lot_ = wait_ms - options_.election_timeout_ms;
+  const auto turn = election_turn(options_.group, members(), options_.self, gone_);
+  wait_ms = wait_ms_ = election_wait_ms(options_.election_timeout_ms, turn, lot_);
+  if (raft.state == RAFT_FOLLOWER && !installing() &&
+      now_ms >= raft.election_timer_start + options_.election_timeout_ms)
+    forget_leader();
+}
+
+void raft_core::forget_leader() {
+  auto& gone = engine_->raft.follower_state.current_leader;
+  raft_free(gone.address);
+  gone = {};
+}
+
 void raft_core::tick(std::uint64_t now_ms, updates& out) {
   auto& raft = engine_->raft;
+  take_turn(now_ms);
   if (now_ms < raft_timeout(&raft))
     return;
   if (options_.workarounds.sole_voter_new_term && raft.state == RAFT_FOLLOWER && is_sole_voter() &&
       !installing() && raft.last_stored == log_.last())
     enter_new_term(out);
   if (options_.workarounds.learners_vote && raft.state == RAFT_FOLLOWER &&
-      !members().is_voter(options_.self)) {
-    auto& gone = raft.follower_state.current_leader;
-    raft_free(gone.address);
-    gone = {};
-  }
+      !members().is_voter(options_.self))
+    forget_leader();
   step_input input{RAFT_TIMEOUT};
   HOLDFAST_ASSERT(step(input, now_ms, out) == 0, "consensus refused the time");
 }

@@ -11,6 +11,7 @@
 
 #include "cluster/raft_log.hpp"
 #include "schemas/consensus.hpp"
+#include "schemas/ids.hpp"
 
 namespace holdfast::consensus {
 
@@ -51,7 +52,10 @@ struct raft_workarounds {
 
 struct core_options {
   node_id self = 0;
-  /// The same on all members: leases count on it. Randomised between once and twice this.
+  /// Whose turn it is to stand for election first differs from group to group.
+  group_id group = 0;
+  /// The same on all members: leases count on it. Who hears nothing for so long may vote; it stands
+  /// itself when its turn comes, before twice this.
   std::uint32_t election_timeout_ms = 1000;
   std::uint32_t heartbeat_ms = 100;
   std::uint32_t install_snapshot_timeout_ms = 30'000;  ///< then the leader sends it again
@@ -172,6 +176,8 @@ private:
   void settle_change(std::uint64_t now_ms, updates& out);
   result<std::uint64_t> submit(std::uint64_t now_ms, entry value, updates& out);
   bool is_sole_voter() const noexcept;
+  void take_turn(std::uint64_t now_ms);
+  void forget_leader();
   void enter_new_term(updates& out);
 
   core_options options_;
@@ -181,6 +187,9 @@ private:
   std::uint64_t commit_seen_ = 0;
   hard_state hard_seen_;
   std::uint64_t disrupt_term_ = 0;  // the one election that a leader asked this node for
+  node_id gone_ = 0;                // led last, as far as this node knows
+  std::uint32_t lot_ = 0;           // libraft drew it: less than the election timeout
+  std::uint32_t wait_ms_ = 0;       // what was made of it
   std::optional<core_update::install> installing_;
 };
 

@@ -6,6 +6,7 @@ namespace holdfast::consensus {
 
 status raft_group::start(const stored_group& stored, std::uint64_t now_ms, group_sink sink) {
   auto options = options_.core;
+  options.group = id_;
   options.seed = options.seed * 2'654'435'761U + id_ * 40'503U + static_cast<std::uint32_t>(now_ms);
   raft_core::updates updates;
   auto core = raft_core::start(options, stored, now_ms, updates);

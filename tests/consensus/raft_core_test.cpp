@@ -2,7 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <set>
+
 #include "cluster/raft_host.hpp"
+#include "cluster/raft_turn.hpp"
 
 namespace holdfast::consensus {
 
@@ -116,6 +119,54 @@ TEST_CASE("raft_core: a refused pre-vote tells the newer term") {
   REQUIRE(candidate.core->state() == core_state::candidate);
   REQUIRE(candidate.receive(1, *fixed.sent<request_vote_result>(2)));
   CHECK(candidate.core->term() == 10);
+}
+
+TEST_CASE("raft_core: who is led by nobody takes turns to stand for election") {
+  const auto three = members_of({1, 2, 3});
+  SUBCASE("all voters have turns of their own, and no node always has the first") {
+    std::map<node_id, std::size_t> first;
+    for (group_id group = 0; group < 18; ++group) {
+      const node_id gone = group % 3 + 1;
+      std::set<std::size_t> turns;
+      for (const node_id self : {1, 2, 3})
+        if (self != gone) {
+          turns.insert(election_turn(group, three, self, gone));
+          first[self] += election_turn(group, three, self, gone) == 0 ? 1 : 0;
+        }
+      CHECK(turns == std::set<std::size_t>{0, 1});
+    }
+    for (const auto& [self, times] : first)
+      CHECK(times == 6);
+    CHECK(election_turn(1, three, 2, 0) == 0);
+    CHECK(election_turn(1, three, 1, 0) == 2);
+  }
+  SUBCASE("turns are apart, and nobody waits longer than libraft would") {
+    for (std::size_t turn = 0; turn < 4; ++turn)
+      CHECK(election_wait_ms(300, turn, 300) < election_wait_ms(300, turn + 1, 0));
+    CHECK(election_wait_ms(300, 0, 0) == 350);
+    CHECK(election_wait_ms(300, 100, 300) <= 600);
+  }
+  SUBCASE("a follower votes after one election timeout, and stands a turn later") {
+    for (const node_id self : {1, 2}) {
+      bench follower{self, stored_in_term(2, {1, 2, 3})};
+      REQUIRE(follower.receive(3, append_entries{2, 1, 1, 1, 0, {}}));
+      follower.wait(999);
+      CHECK(follower.core->leader() == 3);
+      REQUIRE(follower.receive(3 - self, request_vote{3, 3 - self, 1, 1, false, true}));
+      CHECK(follower.core->leader() == 3);
+      CHECK_FALSE(follower.sent<request_vote_result>(3 - self)->granted);
+      follower.wait(1);
+      CHECK(follower.core->leader() == 0);
+      REQUIRE(follower.receive(3 - self, request_vote{3, 3 - self, 1, 1, false, true}));
+      CHECK(follower.sent<request_vote_result>(3 - self)->granted);
+      const auto turn = election_turn(0, three, self, 3);
+      CHECK(turn == self - 1);
+      follower.wait(turn == 0 ? 160 : 330);
+      CHECK(follower.core->state() == core_state::follower);
+      follower.wait(90);
+      CHECK(follower.core->state() == core_state::candidate);
+    }
+  }
 }
 
 TEST_CASE("raft_core: a leader's permission to disrupt it holds for one election") {

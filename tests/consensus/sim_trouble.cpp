@@ -51,7 +51,7 @@ void world::crash_some() {
 void world::partition() {
   std::vector<std::pair<node_id, node_id>> links;
   const auto ms = luck.between(50, 1500);
-  const auto kind = luck.below(3);
+  const auto kind = luck.below(4);
   if (kind == 0) {  // two halves
     ++count[count::partition_full];
     std::set<node_id> side;
@@ -71,6 +71,9 @@ void world::partition() {
     for (const auto& [other, x] : nodes_)
       if (other != n->id() && luck.per_mille(700))
         links.push_back(to ? std::pair{other, n->id()} : std::pair{n->id(), other});
+  } else if (kind == 2) {
+    fade();
+    return;
   } else {  // a leader, or anybody, from all others
     ++count[count::node_isolated];
     const auto* n = leader_of(groups_[luck.below(groups_.size())]);
@@ -86,6 +89,24 @@ void world::partition() {
     at(now_ + ms, [this, id = n->id()] { cut_since_.erase(id); });
   }
   cut(std::move(links), ms);
+}
+
+/// A leader loses one follower after the other: the first may stand for election while the last still hears it.
+void world::fade() {
+  const auto* leader = leader_of(groups_[luck.below(groups_.size())]);
+  if (!leader)
+    return;
+  ++count[count::leader_faded];
+  std::uint64_t after = 0;
+  for (const auto& [other, n] : nodes_) {
+    if (other == leader->id())
+      continue;
+    at(now_ + after, [this, one = leader->id(), other] {
+      if (troubled_)
+        cut({{one, other}, {other, one}}, luck.between(300, 1200));
+    });
+    after += luck.between(20, 300);
+  }
 }
 
 void world::cut(std::vector<std::pair<node_id, node_id>> links, std::uint64_t ms) {

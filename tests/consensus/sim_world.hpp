@@ -72,6 +72,7 @@ private:
   void boot(node& n);
   void crash_some();
   void partition();
+  void fade();
   void stop_one();
   void replace_one();
   void transfer(node& leader, group_id group, node_id to);
