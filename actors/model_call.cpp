@@ -33,6 +33,8 @@ namespace holdfast {
 namespace {
 
 constexpr std::chrono::milliseconds coalesce{25};
+/// Between pieces: nothing would be gained by holding one back.
+constexpr std::chrono::milliseconds slow_pace{50};
 constexpr std::size_t error_body_bytes_max = 64 << 10;
 constexpr std::size_t text_piece_bytes_max = 32 << 10;
 
@@ -102,7 +104,7 @@ result<prepared_call> prepare_model(const node_services& services, const effect_
   return call;
 }
 
-/// One attempt. Holds text back for a moment so that a record carries more than one token.
+/// One attempt. Holds text back for a moment so that a record carries more than one token, unless tokens are rare.
 struct model_call_state {
   static inline constexpr const char* name = "holdfast.model_call";
 
@@ -117,6 +119,7 @@ struct model_call_state {
   std::string error_body;
   std::string text;  // not reported yet
   bool flush_due = false;
+  std::chrono::steady_clock::time_point piece_at;  // the last one
   bool over = false;
   std::vector<std::string> secrets;
   model::scripted_answer script;
@@ -139,7 +142,10 @@ struct model_call_state {
 
   void add_text(caf::event_based_actor* self, std::string_view piece) {
     text.append(piece);
-    if (text.size() >= text_piece_bytes_max)
+    const auto now = std::chrono::steady_clock::now();
+    const bool rare = now - piece_at >= slow_pace;
+    piece_at = now;
+    if ((rare && !flush_due) || text.size() >= text_piece_bytes_max)
       flush(self);
     if (!flush_due && !text.empty()) {
       flush_due = true;

@@ -333,6 +333,15 @@ void raft_core::trim(std::uint64_t now_ms, std::uint64_t index, std::uint64_t fi
   HOLDFAST_ASSERT(step(input, now_ms, out) == 0, "consensus refused a snapshot");
 }
 
+void raft_core::tell_commit(node_id to, updates& out) const {
+  const auto match = match_index(to);
+  const auto match_term = log_.term_at(match);
+  if (state() != core_state::leader || match < commit_index() || match_term == 0)
+    return;
+  out.emplace_back().messages.push_back(
+    {to, append_entries{term(), match, match_term, commit_index(), now_ms_, {}}});
+}
+
 result<std::uint64_t> raft_core::submit(std::uint64_t now_ms, entry value, updates& out) {
   if (state() != core_state::leader || raft_transferee(&engine_->raft) != 0)
     return error{errc::not_leader, "this node does not lead the group"};

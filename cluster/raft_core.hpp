@@ -135,6 +135,9 @@ public:
   enum class catch_up_state : std::uint8_t { none, running, aborted, finished };
   void catch_up(std::uint64_t now_ms, node_id member, updates& out);
   catch_up_state catch_up_of(node_id member) const noexcept;
+  /// Tells a member up to where it holds what is committed. libraft itself tells it with the next
+  /// entry or heartbeat. Nothing, unless this node leads and knows that the member holds as much.
+  void tell_commit(node_id to, updates& out) const;
   /// Lets a voter that holds the whole log take over.
   void transfer(std::uint64_t now_ms, node_id to, updates& out);
   /// A leader becomes a follower of the next term.

@@ -26,6 +26,7 @@ void raft_group::tick(std::uint64_t now_ms, group_sink sink) {
   raft_core::updates updates;
   core_->tick(now_ms, updates);
   take(now_ms, std::move(updates), sink);
+  tell_members(now_ms, sink);
   settle(now_ms, sink);
 }
 
@@ -150,6 +151,7 @@ void raft_group::take(std::uint64_t now_ms, raft_core::updates&& updates, group_
         install_wanted{id_, u.installed->from, u.installed->snapshot_id, u.installed->metadata});
   }
   tell_committed(sink);
+  note_commit(now_ms);
 }
 
 void raft_group::take_append(const core_update::append& appended, group_sink sink) {
@@ -172,6 +174,8 @@ void raft_group::send(std::uint64_t now_ms, core_update::addressed&& m, group_si
   if (auto* answer = std::get_if<append_entries_result>(&m.body);
       answer && heard_from_ == m.to && heard_term_ == answer->term)
     answer->clock_ms = heard_clock_ms_;
+  if (const auto* entries = std::get_if<append_entries>(&m.body); entries && leading_term_ != 0)
+    commit_sent_[m.to] = std::max(commit_sent_[m.to], entries->leader_commit);
   put_message(m.to, std::move(m.body), sink);
 }
 
@@ -195,6 +199,8 @@ void raft_group::watch_leadership(group_sink sink) {
   transfer_.reset();
   offers_.clear();
   contact_.clear();
+  commit_sent_.clear();
+  news_due_ms_ = 0;
   uncommitted_bytes_ = 0;
   leading_term_ = now_leading;
   if (leading_term_ != 0)
@@ -213,6 +219,29 @@ void raft_group::tell_committed(group_sink sink) {
       uncommitted_bytes_ -= std::min(uncommitted_bytes_, e.data->size());
   }
   sink.out.events.push_back(std::move(told));
+}
+
+void raft_group::note_commit(std::uint64_t now_ms) {
+  const auto commit = core_->commit_index();
+  if (commit == commit_noted_)
+    return;
+  commit_noted_ = commit;
+  if (leading_term_ != 0 && news_due_ms_ == 0)
+    news_due_ms_ = now_ms + options_.commit_news_ms;
+}
+
+/// Who holds what is committed and was not told so by an entry meanwhile. Whoever lags is told by
+/// what it still gets.
+void raft_group::tell_members(std::uint64_t now_ms, group_sink sink) {
+  if (news_due_ms_ == 0 || now_ms < news_due_ms_)
+    return;
+  news_due_ms_ = 0;
+  raft_core::updates updates;
+  for (const auto& m : core_->members().members)
+    if (const auto sent = commit_sent_.find(m.id);
+        sent != commit_sent_.end() && sent->second < core_->commit_index())
+      core_->tell_commit(m.id, updates);
+  take(now_ms, std::move(updates), sink);
 }
 
 /// What a leader does beside the core.

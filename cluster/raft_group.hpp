@@ -21,6 +21,9 @@ struct host_options {
   std::uint64_t trim_step_entries = 1024;   ///< trimmed when this many are too many
   std::uint64_t uncommitted_entries_max = 4096;  ///< proposals beyond are `overloaded`
   std::size_t uncommitted_bytes_max = 64U << 20;
+  /// So long a leader waits for an entry to tell the others what is committed by, before it does
+  /// so without.
+  std::uint32_t commit_news_ms = 5;
   std::uint32_t change_ms_max = 120'000;  ///< for one change of members, catching up included
 };
 
@@ -37,6 +40,8 @@ public:
   raft_group(group_id id, const host_options& options) : id_(id), options_(options) {}
 
   status start(const stored_group& stored, std::uint64_t now_ms, group_sink sink);
+  /// When the next tick is due for what is committed; 0: none is.
+  std::uint64_t news_due_ms() const noexcept { return news_due_ms_; }
   void tick(std::uint64_t now_ms, group_sink sink);
   status receive(std::uint64_t now_ms, node_id from, const message& body, group_sink sink);
   /// All batches up to `sink.durable` are.
@@ -95,6 +100,8 @@ private:
   void put_message(node_id to, message body, group_sink sink);
   void watch_leadership(group_sink sink);
   void tell_committed(group_sink sink);
+  void note_commit(std::uint64_t now_ms);
+  void tell_members(std::uint64_t now_ms, group_sink sink);
   void settle(std::uint64_t now_ms, group_sink sink);
   void drive_transfer(std::uint64_t now_ms, group_sink sink);
   void drive_change(std::uint64_t now_ms, group_sink sink);
@@ -111,13 +118,16 @@ private:
   const host_options options_;
   std::unique_ptr<raft_core> core_;
   std::uint64_t started_ms_ = 0;
-  std::uint64_t applied_ = 0;           // by the shell
-  std::uint64_t told_ = 0;              // committed, up to here
-  std::uint64_t hard_batch_ = 0;        // holds the newest hard state
-  std::uint64_t written_batch_ = 0;     // holds the newest write
-  std::uint64_t synced_batch_ = 0;      // holds the newest write that must become durable
-  std::deque<append_pending> pending_;  // appended and not durable, oldest first
-  std::uint64_t leading_term_ = 0;      // 0: does not lead
+  std::uint64_t applied_ = 0;                     // by the shell
+  std::uint64_t told_ = 0;                        // committed, up to here
+  std::uint64_t hard_batch_ = 0;                  // holds the newest hard state
+  std::uint64_t written_batch_ = 0;               // holds the newest write
+  std::uint64_t synced_batch_ = 0;                // holds the newest write that must become durable
+  std::deque<append_pending> pending_;            // appended and not durable, oldest first
+  std::uint64_t leading_term_ = 0;                // 0: does not lead
+  std::map<node_id, std::uint64_t> commit_sent_;  // as a leader: the newest in a message to them
+  std::uint64_t commit_noted_ = 0;
+  std::uint64_t news_due_ms_ = 0;
   std::size_t uncommitted_bytes_ = 0;
   quorum_contact contact_;
   node_id heard_from_ = 0;            // as a follower: the leader,

@@ -30,8 +30,11 @@ public:
   /// `corrupt`.
   status start(std::uint64_t now_ms, group_id group, const stored_group& stored);
 
-  /// At least a few times per heartbeat; first of all after the process was held up.
+  /// At least a few times per heartbeat, and when one is due; first of all after the process was
+  /// held up.
   void tick(std::uint64_t now_ms);
+  /// When the next one is due for what is committed, in the future or the past; far away: none is.
+  std::uint64_t tick_due_ms() const noexcept;
   /// Errors: `not_found` for an unknown group, `malformed` for what no correct peer sends; nothing
   /// has changed.
   status receive(std::uint64_t now_ms, group_id group, node_id from, const message& body);

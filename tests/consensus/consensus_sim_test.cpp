@@ -24,7 +24,7 @@ constexpr std::uint64_t seeds_for_defects =
   0;  // a broken promise may be a crash, which sanitizers report
 #else
 constexpr std::uint64_t seeds_default = 5'000;
-constexpr std::uint64_t seeds_for_defects = 600;
+constexpr std::uint64_t seeds_for_defects = 2'000;
 #endif
 
 /// They need a rare coincidence, and have tests of their own in raft_core_test.cpp.

@@ -420,6 +420,60 @@ TEST_CASE(
   CHECK(std::get<entries_committed>(out.events[0]).first == 5);
 }
 
+TEST_CASE("raft_host: members are told what is committed, by an entry or soon after") {
+  host_options options;
+  options.core.self = 1;
+  raft_host host{options};
+  REQUIRE(host.start(0, 0, stored_in_term(1, {1, 2, 3})));
+  std::uint64_t now = 2'000;
+  output out;
+  const auto turn = [&] {
+    out = host.take();
+    if (out.batch)
+      host.persisted(now, out.batch->number);
+  };
+  const auto told = [&](node_id to) {
+    std::uint64_t commit = 0;
+    for (const auto& m : out.messages)
+      if (const auto* body = std::get_if<append_entries>(&m.body); body && m.to == to)
+        commit = std::max(commit, body->leader_commit);
+    return commit;
+  };
+  host.tick(now);
+  turn();
+  REQUIRE(host.receive(now, 0, 2, request_vote_result{2, true, true}));
+  turn();
+  REQUIRE(host.receive(now, 0, 2, request_vote_result{2, true, false}));
+  turn();
+  turn();
+  REQUIRE(host.find(0)->leading_term() == 2);
+  const auto index = *host.propose(now, 0, 2, data("w"));
+  turn();
+  REQUIRE(host.receive(++now, 0, 2, append_entries_result{2, 0, index, 0}));
+  turn();
+  CHECK(host.find(0)->core().commit_index() == index);
+  CHECK(host.tick_due_ms() == now + options.commit_news_ms);
+
+  host.tick(now += options.commit_news_ms - 1);
+  turn();
+  CHECK(told(2) < index);
+  host.tick(++now);
+  turn();
+  CHECK(told(2) == index);
+  CHECK(told(3) == 0);  // it is not known to hold that
+  CHECK(host.tick_due_ms() > now + 1'000'000);
+
+  REQUIRE(host.propose(++now, 0, 2, data("x")));
+  turn();
+  REQUIRE(host.receive(now, 0, 2, append_entries_result{2, 0, index + 1, 0}));
+  REQUIRE(host.propose(++now, 0, 2, data("y")));
+  turn();
+  CHECK(told(2) == index + 1);
+  host.tick(now = host.tick_due_ms());
+  turn();
+  CHECK(told(2) == 0);  // the entry did
+}
+
 TEST_CASE("raft_host: proposals beyond the limit are overloaded") {
   host_options options;
   options.core.self = 1;
