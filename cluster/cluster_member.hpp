@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cluster/cluster_identity.hpp"
+#include "cluster/definition_barrier.hpp"
 #include "cluster/leader_spread.hpp"
 #include "cluster/member_changes.hpp"
 #include "cluster/peers_heard.hpp"
@@ -80,7 +81,7 @@ public:
   void send(consensus::node_id to, std::vector<codec::group_message> messages) override;
 
   /// From the log's thread: definitions have changed, and will be read. What this node says of its definitions waits.
-  void definitions_change() noexcept { ++definitions_pending_; }
+  void definitions_change() noexcept { definitions_.change(); }
   /// They are read, as of that index of group 0 at least. Any thread, once for each `definitions_change`.
   void definitions_read(std::uint64_t index);
   /// Calls back when every node that is up has the definitions that are committed here, or after
@@ -112,27 +113,38 @@ public:
   void spread_leaders();
 
 private:
-  bool send_frame(consensus::node_id to, const link_frame& frame);
+  // ---- cluster_member: its life
+  static std::int64_t steady_ms();
+  net::peer_link::options link_settings() const;
+  std::unique_ptr<snapshot_exchange> make_exchange();
+  std::shared_ptr<request_forwarder> make_forwarder();
+  replicated_log_options log_settings() const;
+  void tick();
+
+  // ---- cluster_link: what goes over it
   std::string admit(const net::link_hello& peer);
   void peer_up(const net::link_hello& peer);
   void peer_refused(std::string_view node, std::string_view why);
+  void end_removed();
+  bool send_frame(consensus::node_id to, const link_frame& frame);
   void received(std::string_view node, net::link_frame&& frame);
-  void take_status(std::string_view node, link::node_status&& said);
-  void tick();
   void tell_status();
-  void tell_defined();
-  void judge_clock();
+  void take_status(std::string_view node, link::node_status&& said);
+
+  // ---- cluster_duties: what it does again and again
+  bool is_leaving() const;
   void choose_peers();
-  void change_members();
-  void record_settings();
   wanted_members members_wanted() const;
   voter_plan voters_planned(const std::vector<group_standing>& standings) const;
-  void log_members();
-  bool is_leaving() const;
+  void change_members();
+  void record_settings();
+  void judge_clock();
   leading_candidates candidates() const;
   void give(const std::vector<leader_transfer>& what);
   std::size_t lead_elsewhere();
-  void end_removed();
+
+  // ---- cluster_report: what it says to people
+  void log_members();
   cluster_node_view view_of(consensus::node_id id, const known_node& node,
                             const std::vector<group_standing>& standings, const voter_plan& plan,
                             const peers_heard::table& heard) const;
@@ -156,18 +168,10 @@ private:
   std::atomic<bool> cordoned_{false};
   std::atomic<bool> removed_{false};
   peers_heard heard_;
+  definition_barrier definitions_;
 
   mutable std::mutex mutex_;
   std::map<std::string, std::string, std::less<>> folders_;  // of peers, for ever
-  struct defining {
-    std::uint64_t index = 0;
-    std::int64_t deadline_ms = 0;
-    std::function<void()> then;
-  };
-  std::vector<defining> defining_;
-  std::atomic<std::uint64_t> definitions_at_{0};
-  std::atomic<std::uint64_t> definitions_pending_{0};
-  std::atomic<std::uint64_t> definitions_late_{0};
 };
 
 }  // namespace holdfast

@@ -54,6 +54,11 @@ bool member_directory::take(cluster_state stated) {
   return rebuild() || is_set;
 }
 
+cluster_state member_directory::stated() const {
+  const std::lock_guard lock{mutex_};
+  return stated_;
+}
+
 cluster_settings member_directory::settings() const {
   const std::lock_guard lock{mutex_};
   return stated_.settings;

@@ -44,7 +44,9 @@ public:
   /// What a peer has of group 0: this node may not have got to it yet. True: something is new.
   bool hear(const std::vector<link::known_member>& said);
 
-  cluster_settings settings() const;
+  /// What group 0 has, as last taken.
+  cluster_state stated() const;
+  cluster_settings settings() const;  ///< of it
   /// The members in group 0 that are not removed.
   std::vector<link::known_member> certain() const;
   const std::map<std::string, std::string>& told() const noexcept { return told_; }

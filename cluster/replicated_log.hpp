@@ -3,16 +3,15 @@
 // consensus host; the rules that it keeps to are in cluster/README.md.
 
 #include <atomic>
-#include <condition_variable>
 #include <deque>
-#include <functional>
 #include <map>
-#include <mutex>
 #include <thread>
-#include <unordered_map>
 #include <vector>
 
+#include "cluster/group_proposals.hpp"
 #include "cluster/group_standing.hpp"
+#include "cluster/log_inbox.hpp"
+#include "cluster/published_groups.hpp"
 #include "cluster/raft_host.hpp"
 #include "cluster/raft_store.hpp"
 #include "cluster/snapshot_exchange.hpp"
@@ -21,12 +20,10 @@
 
 namespace holdfast {
 
-/// New events are refused beyond the limits of the queue, everything else beyond twice those (DESIGN §3). What counts
-/// is proposed and neither committed nor lost. A single record is never too large.
 struct replicated_log_options {
   consensus::host_options host;
-  std::size_t queue_records_max = 16'384;
-  std::size_t queue_bytes_max = 64U << 20;   ///< in memory (record_size.hpp)
+  std::size_t queue_records_max = 16'384;    ///< neither committed nor lost (queue_room.hpp)
+  std::size_t queue_bytes_max = 64U << 20;   ///< of these, in memory (record_size.hpp)
   std::size_t entry_bytes_max = 1U << 20;    ///< of records, in memory, in one entry
   std::size_t inbox_messages_max = 100'000;  ///< from peers; more are dropped, as a network does
   std::uint32_t tick_ms = 10;                ///< a few per heartbeat
@@ -41,9 +38,6 @@ public:
 
 class replicated_log final : public commit_log {
 public:
-  /// Runs on the log's thread, between two steps.
-  using task = std::function<void(consensus::raft_host& host, std::uint64_t now_ms)>;
-
   /// What it is given must outlive it.
   replicated_log(store& into, state_machine& machine, commit_listener& listener,
                  consensus_peers& peers, snapshot_exchange& snapshots,
@@ -64,13 +58,13 @@ public:
   bool leads(group_id group) const noexcept;  ///< in whatever term
   counters count() const noexcept override;
 
-  /// From the link; any thread. `held` is let go when the messages are dealt with.
   /// A snapshot that was to be fetched is here, or cannot be had; any thread.
   void fetched(group_id group, std::uint64_t snapshot_id, bool is_here);
+  /// From the link; any thread. `held` is let go when the messages are dealt with.
   void receive(consensus::node_id from, std::vector<codec::group_message> messages,
                std::shared_ptr<void> held = {});
   /// Any thread. Dropped when the log is stopped.
-  void post(task what);
+  void post(log_inbox::task what);
   /// Any thread; as of the last tick.
   std::vector<group_standing> standings() const;
   consensus::node_id leader_of(group_id group) const noexcept;  ///< 0: not known
@@ -80,28 +74,6 @@ public:
   std::int64_t leaderless_ms(group_id group) const noexcept;
 
 private:
-  struct queued {
-    std::shared_ptr<const turn_record> record;
-    std::size_t bytes = 0;
-    group_id group = 0;
-    std::uint64_t term = 0;
-  };
-  struct received {
-    consensus::node_id from = 0;
-    std::vector<codec::group_message> messages;
-    std::shared_ptr<void> held;
-  };
-  struct inbox {
-    std::vector<queued> proposals;
-    std::vector<received> messages;
-    std::vector<task> tasks;
-    bool empty() const { return proposals.empty() && messages.empty() && tasks.empty(); }
-  };
-  using records = std::vector<std::shared_ptr<const turn_record>>;
-  struct proposed_entry {
-    records what;
-    std::size_t bytes = 0;
-  };
   /// Of the log's thread.
   struct group_log {
     std::uint64_t led_term =
@@ -110,42 +82,37 @@ private:
     bool listening = false;       // the listener was told that it leads
     std::uint64_t applied = 0;
     consensus::stored_range stored;
-    std::deque<queued> waiting;                        // not appended yet
-    std::map<std::uint64_t, proposed_entry> proposed;  // by index
-  };
-  /// Read by every thread. What it says is never more than true.
-  struct published {
-    std::atomic<std::uint64_t> term{0};
-    std::atomic<std::uint64_t> lease_until_ms{0};
-    std::atomic<consensus::node_id> leader{0};
-    std::atomic<std::uint64_t> applied{0};
-    std::atomic<std::uint64_t> leader_seen_ms{0};
+    group_proposals proposals;
   };
 
-  bool has_room(std::size_t bytes, std::size_t times) const noexcept;
+  // ---- replicated_log: its life, what comes in and what goes out
   void run();
-  bool next(inbox& out);
-  void take(inbox& taken);
+  std::chrono::milliseconds until_tick() const;
+  void take(log_inbox::batch& taken);
   void propose_waiting(group_id group, group_log& g);
   void propose_first(group_id group, group_log& g);
+  void release(const group_proposals::dropped& what);
   bool drain();
   void send(std::vector<consensus::outgoing>& messages);
   void flush();
   bool write(const consensus::write_batch& batch);
-  bool install(const consensus::log_write& what);
-  bool offer(const consensus::snapshot_wanted& what);
-  void offer_again();
+  void erase_leftovers();
+  void publish();
+  void fail(const error& why);
+
+  // ---- replicated_log_apply: what is agreed
   bool handle(const std::vector<consensus::event>& events);
   void gained(const consensus::leadership_gained& what);
   void lost(const consensus::leadership_lost& what);
   bool apply(const consensus::entries_committed& what, std::size_t& done);
   bool write_applied();
   void tell_applied();
-  void release(std::size_t count, std::size_t bytes);
-  void drop(std::deque<queued>& what);
-  void erase_leftovers();
-  void publish();
-  void fail(const error& why);
+
+  // ---- replicated_log_snapshots: the state of a group to and from other nodes
+  bool install(const consensus::log_write& what);
+  void wanted(const consensus::snapshot_wanted& what);
+  bool offer(const consensus::snapshot_wanted& what);
+  void offer_again();
 
   store& store_;
   state_machine& machine_;
@@ -168,31 +135,20 @@ private:
   struct applied_entries {
     group_id group = 0;
     std::uint64_t last = 0;
-    std::uint64_t cut = 0;  // epoch, when it ends with one
-    records own;            // of the term that is led
-    records followed;       // of others
-    std::size_t own_count = 0;
-    std::size_t own_bytes = 0;
+    std::uint64_t cut = 0;                                     // epoch, when it ends with one
+    std::vector<std::shared_ptr<const turn_record>> own;       // of the term that is led
+    std::vector<std::shared_ptr<const turn_record>> followed;  // of others
+    group_proposals::dropped settled;                          // of `own`
   };
   std::vector<applied_entries> applied_;  // in `writes_`
 
-  std::vector<published> published_;  // by group; fixed after start
-
-  mutable std::mutex mutex_;
-  std::condition_variable wake_;
-  inbox inbox_;
-  std::size_t inbox_messages_ = 0;
-  std::size_t records_pending_ = 0;
-  std::size_t bytes_pending_ = 0;
-  bool sleeping_ = false;
-  bool stopping_ = false;
-  std::vector<group_standing> standings_;
+  log_inbox inbox_;
+  published_groups published_;
   std::thread thread_;
 
   std::atomic<std::uint64_t> records_{0};
   std::atomic<std::uint64_t> writes_made_{0};
   std::atomic<std::uint64_t> bytes_{0};
-  std::atomic<std::uint64_t> refused_{0};
   std::atomic<std::uint64_t> installed_{0};
 };
 

@@ -13,7 +13,8 @@ local_log::local_log(store& into, state_machine& machine, commit_listener& liste
     machine_(machine),
     listener_(listener),
     options_(options),
-    on_failure_(on_failure ? std::move(on_failure) : end_process) {}
+    on_failure_(on_failure ? std::move(on_failure) : end_process),
+    room_(options.queue_records_max, options.queue_bytes_max) {}
 
 local_log::~local_log() { stop(); }
 
@@ -54,29 +55,22 @@ void local_log::stop() {
   leading_.store(false, std::memory_order_release);
 }
 
-bool local_log::has_room(std::size_t bytes, std::size_t times) const noexcept {
-  return records_pending_ < times * options_.queue_records_max &&
-         (bytes_pending_ == 0 || bytes_pending_ + bytes <= times * options_.queue_bytes_max);
-}
-
 status local_log::propose(group_id group, std::uint64_t term,
                           std::shared_ptr<const turn_record> record) {
   HOLDFAST_ASSERT(record, "a proposal without a record");
   const auto bytes = size_of(*record);
-  const std::size_t times = is_new_event(*record) ? 1 : 2;
+  const bool is_new = is_new_event(*record);
   bool wake = false;
   {
     const std::lock_guard lock{mutex_};
     if (stopping_ || !leads(group, term))
       return error{errc::not_leader, "this node does not lead group " + std::to_string(group) +
                                        " in term " + std::to_string(term)};
-    if (!has_room(bytes, times)) {
+    if (auto taken = room_.take(bytes, is_new); !taken) {
       refused_.fetch_add(1, std::memory_order_relaxed);
-      return error{errc::overloaded, "the commit queue is full"};
+      return taken;
     }
     queue_.push_back({std::move(record), bytes, group});
-    ++records_pending_;
-    bytes_pending_ += bytes;
     wake = std::exchange(sleeping_, false);
   }
   if (wake)
@@ -179,8 +173,7 @@ bool local_log::commit(batch::iterator from, batch::iterator to) {
 /// Before the listener hears of them, who may propose the next at once.
 void local_log::release(std::size_t records, std::size_t bytes) {
   const std::lock_guard lock{mutex_};
-  records_pending_ -= records;
-  bytes_pending_ -= bytes;
+  room_.give_back(records, bytes);
 }
 
 void local_log::fail(const error& why) {

@@ -12,14 +12,13 @@
 
 #include "persistence/commit_log.hpp"
 #include "persistence/log_state.hpp"
+#include "persistence/queue_room.hpp"
 
 namespace holdfast {
 
-/// New events are refused beyond the limits of the queue, everything else beyond twice those (DESIGN §3). What counts
-/// is proposed and not yet durable. A single record is never too large.
 struct local_log_options {
-  std::size_t queue_records_max = 16'384;
-  std::size_t queue_bytes_max = 64U << 20;        ///< in memory (record_size.hpp)
+  std::size_t queue_records_max = 16'384;         ///< proposed and not yet durable (queue_room.hpp)
+  std::size_t queue_bytes_max = 64U << 20;        ///< of these, in memory (record_size.hpp)
   std::size_t group_bytes_max = 4U << 20;         ///< of records, in memory, in one durable write
   std::chrono::milliseconds settle_after{2'000};  ///< without a record; then the store settles
   std::size_t settle_bytes_min = 4U << 20;        ///< given to the store since it settled last
@@ -58,7 +57,6 @@ private:
   };
   using batch = std::vector<queued>;
 
-  bool has_room(std::size_t bytes, std::size_t times) const noexcept;
   void run();
   bool next_batch(batch& out);
   void wait_for_work(std::unique_lock<std::mutex>& lock);
@@ -80,8 +78,7 @@ private:
   std::mutex mutex_;
   std::condition_variable wake_;
   batch queue_;
-  std::size_t records_pending_ = 0;  // proposed and not yet durable
-  std::size_t bytes_pending_ = 0;
+  queue_room room_;
   bool sleeping_ = false;
   bool stopping_ = false;
   std::atomic<bool> leading_{false};

@@ -211,3 +211,16 @@ TEST_CASE("directory: what group 0 says counts before what was told, heard and c
   CHECK(known.find(node_id_of("n1"))->removed);
   CHECK(known.certain() == std::vector<link::known_member>{{"n3", "h3:1"}});
 }
+
+TEST_CASE("directory: what group 0 states is what was taken last, and not what was told or heard") {
+  member_directory known{"n1", {{"n1", "h1:1"}, {"n2", "h2:1"}}};
+  CHECK(known.stated().nodes.empty());
+  known.hear({{"n3", "h3:1"}});
+  CHECK(known.stated().nodes.empty());
+  const node_record first{"n1", "h1:1", {}, false, 1};
+  known.take({{{"n1", first}}, {3, 1}});
+  known.take({{{"n1", first}}, {5, 2}});
+  CHECK(known.stated().nodes == membership{{"n1", first}});
+  CHECK(known.stated().settings == known.settings());
+  CHECK(known.stated().settings.replication == 5);
+}

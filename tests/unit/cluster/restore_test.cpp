@@ -12,6 +12,7 @@
 #include "persistence/log_state.hpp"
 #include "persistence/memory_store.hpp"
 #include "persistence/rocksdb_store.hpp"
+#include "runtime/core/feature_levels.hpp"
 #include "runtime/core/membership.hpp"
 #include "schemas/codec.hpp"
 
