@@ -27,9 +27,13 @@ std::optional<group_proposals::entry> group_proposals::take(std::uint64_t index)
   return found ? std::optional{std::move(found.mapped())} : std::nullopt;
 }
 
-group_proposals::dropped group_proposals::drop_waiting() {
+group_proposals::dropped group_proposals::drop_waiting(std::uint64_t but_term) {
   dropped out;
-  for (const auto& one : std::exchange(waiting_, {})) {
+  for (auto& one : std::exchange(waiting_, {})) {
+    if (but_term != 0 && one.term == but_term) {
+      waiting_.push_back(std::move(one));
+      continue;
+    }
     ++out.records;
     out.bytes += one.bytes;
   }
@@ -37,7 +41,7 @@ group_proposals::dropped group_proposals::drop_waiting() {
 }
 
 group_proposals::dropped group_proposals::drop_all() {
-  auto out = drop_waiting();
+  auto out = drop_waiting(0);
   for (const auto& [index, one] : std::exchange(appended_, {})) {
     out.records += one.records.size();
     out.bytes += one.bytes;

@@ -11,7 +11,7 @@
 
 namespace holdfast {
 
-/// Not thread-safe. Knows nothing of terms.
+/// Not thread-safe.
 class group_proposals {
 public:
   struct entry {
@@ -35,7 +35,8 @@ public:
   /// What was appended there, once; nothing: not by this leader.
   std::optional<entry> take(std::uint64_t index);
 
-  dropped drop_waiting();
+  /// Those that were given to the leader of that term stay; 0: none does.
+  dropped drop_waiting(std::uint64_t but_term);
   dropped drop_all();
 
 private:

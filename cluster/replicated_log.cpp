@@ -1,5 +1,6 @@
 #include "cluster/replicated_log.hpp"
 
+#include <algorithm>
 #include <ctime>
 
 #include "persistence/kill_point.hpp"
@@ -138,13 +139,15 @@ void replicated_log::run() {
 
 std::chrono::milliseconds replicated_log::until_tick() const {
   const auto now = steady_now_ms();
-  return std::chrono::milliseconds{now < tick_at_ms_ ? tick_at_ms_ - now : 0};
+  const auto due = std::min(tick_at_ms_, host_->tick_due_ms());
+  return std::chrono::milliseconds{now < due ? due - now : 0};
 }
 
 void replicated_log::take(log_inbox::batch& taken) {
   now_ms_ = steady_now_ms();
-  if (now_ms_ >= tick_at_ms_) {  // first of all, should the process have been held up
-    host_->tick(now_ms_);
+  if (now_ms_ >= std::min(tick_at_ms_, host_->tick_due_ms()))
+    host_->tick(now_ms_);  // first of all, should the process have been held up
+  if (now_ms_ >= tick_at_ms_) {
     tick_at_ms_ = now_ms_ + options_.tick_ms;
     for (auto& [group, g] : groups_) {
       propose_first(group, g);
@@ -188,8 +191,10 @@ void replicated_log::erase_leftovers() {
 /// One entry holds all that gathered, up to its bound. What the host has no room for waits: it was taken.
 void replicated_log::propose_waiting(group_id group, group_log& g) {
   while (const auto* next = g.proposals.next()) {
-    if (!g.listening || next->term != g.led_term)
-      return release(g.proposals.drop_waiting());
+    if (!g.listening || next->term != g.led_term) {
+      release(g.proposals.drop_waiting(g.listening ? g.led_term : 0));
+      continue;
+    }
     auto packed = g.proposals.pack(options_.entry_bytes_max);
     const auto index =
       host_->propose(now_ms_, group, g.led_term,

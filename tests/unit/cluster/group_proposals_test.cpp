@@ -69,7 +69,7 @@ TEST_CASE("group_proposals: what is dropped is counted, and was not taken before
   }
   REQUIRE(all.take(1));
   all.wait(waiting_one(7));
-  const auto waited = all.drop_waiting();
+  const auto waited = all.drop_waiting(0);
   CHECK(waited.records == 1);
   CHECK(waited.bytes == 7);
   all.wait(waiting_one(8));
@@ -79,4 +79,18 @@ TEST_CASE("group_proposals: what is dropped is counted, and was not taken before
   CHECK(all.next() == nullptr);
   CHECK_FALSE(all.take(0));
   CHECK(all.drop_all().records == 0);
+}
+
+TEST_CASE(
+  "group_proposals: what an earlier term was given does not take with it what the next one was") {
+  group_proposals all;
+  all.wait(waiting_one(1));
+  auto next = waiting_one(5);
+  next.term = 2;
+  all.wait(next);
+  const auto dropped = all.drop_waiting(2);
+  CHECK(dropped.records == 1);
+  CHECK(dropped.bytes == 1);
+  REQUIRE(all.next() != nullptr);
+  CHECK(all.next()->record == next.record);
 }
