@@ -27,6 +27,14 @@ std::string cluster_member::admit(const net::link_hello& peer) {
                     known ? &*known : nullptr, folder, is_in_a_group(log_->standings(), id));
 }
 
+void cluster_member::reload_certificates() {
+  if (p_.config.ca.empty())
+    return;
+  if (const auto reloaded = link_->reload_tls(); !reloaded)
+    return log::error("link-certificate-not-reloaded", {{"why", reloaded.detail}});
+  log::info("link-certificate-reloaded", {{"file", p_.config.cert.string()}});
+}
+
 void cluster_member::peer_up(const net::link_hello& peer) {
   log::info("peer-up", {{"node", peer.node}, {"version", peer.version}});
   {

@@ -64,6 +64,8 @@ public:
   /// Takes part from now on; `commands` takes what other nodes send. Errors: of the log,
   /// `unavailable` (the link's address), `schema` (its certificates).
   status start(backend& commands);
+  /// Reads the link's certificate files again, for connections from then on; says in the log what came of it.
+  void reload_certificates();
   /// Lets others lead what this node leads, for at most that long; then leaves.
   void stop(std::chrono::milliseconds limit);
 

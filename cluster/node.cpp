@@ -222,6 +222,8 @@ gateway_options node::impl::gateway_settings() {
 
 void node::impl::reload() {
   known_keys.reload();
+  if (member)
+    member->reload_certificates();
   if (opts.config.tls.cert.empty())
     return;
   if (const auto reloaded = server->reload_tls(); !reloaded)

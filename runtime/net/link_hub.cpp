@@ -59,13 +59,8 @@ link_status link_hub::listen() {
     return {link_failure::bad_options,
             "the node link on " + opts_.address +
               " needs tls; without it only a loopback address is allowed"};
-  if (opts_.tls) {
-    tls_server_.emplace(asio::ssl::context::tls_server);
-    tls_client_.emplace(asio::ssl::context::tls_client);
-    for (auto* context : {&*tls_server_, &*tls_client_})
-      if (const auto wrong = load_link_tls(*context, *opts_.tls); !wrong.empty())
-        return {link_failure::tls, wrong};
-  }
+  if (auto loaded = load_tls(tls_); !loaded)
+    return loaded;
   const tcp::endpoint at{address, opts_.port};
   acceptor_.open(at.protocol(), failure);
   if (!failure)
@@ -78,6 +73,25 @@ link_status link_hub::listen() {
     return {link_classify(failure),
             opts_.address + ":" + std::to_string(opts_.port) + ": " + failure.message()};
   port_ = acceptor_.local_endpoint(failure).port();
+  return {};
+}
+
+link_status link_hub::load_tls(std::shared_ptr<tls_sides>& out) const {
+  if (!opts_.tls)
+    return {};
+  auto loaded = std::make_shared<tls_sides>();
+  for (auto* context : {&loaded->server, &loaded->client})
+    if (const auto wrong = load_link_tls(*context, *opts_.tls); !wrong.empty())
+      return {link_failure::tls, wrong};
+  out = std::move(loaded);
+  return {};
+}
+
+link_status link_hub::reload_tls() {
+  std::shared_ptr<tls_sides> loaded;
+  if (auto status = load_tls(loaded); !status)
+    return status;
+  asio::post(io_, [this, loaded = std::move(loaded)] { tls_ = loaded; });
   return {};
 }
 
@@ -144,9 +158,9 @@ void link_hub::make_room() {
 
 link_hub::connection_ptr link_hub::adopt(tcp_socket socket, bool dialled, const std::string& node,
                                          const std::string& address) {
-  auto& context = dialled ? tls_client_ : tls_server_;
-  connections_.push_back(std::make_shared<link_connection>(
-    shared_, std::move(socket), context ? &*context : nullptr, node, address));
+  auto* context = !tls_ ? nullptr : dialled ? &tls_->client : &tls_->server;
+  connections_.push_back(
+    std::make_shared<link_connection>(shared_, std::move(socket), context, node, address));
   return connections_.back();
 }
 

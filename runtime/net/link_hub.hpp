@@ -28,6 +28,7 @@ public:
   void run();                                                // until `stop`
   void stop();                                               // any thread
   void set_peers(std::map<std::string, std::string> peers);  // any thread
+  link_status reload_tls();                                  // any thread
 
   std::string judge(const link_connection& about) override;
   bool is_duplicate(const link_connection& about) const override;
@@ -53,6 +54,13 @@ private:
     std::string text;
     int64_t at_ms = 0;
   };
+
+  struct tls_sides {
+    asio::ssl::context server{asio::ssl::context::tls_server};
+    asio::ssl::context client{asio::ssl::context::tls_client};
+  };
+  /// Null without TLS.
+  link_status load_tls(std::shared_ptr<tls_sides>& out) const;
 
   void accept();
   void on_accept(const error_code& failure, tcp_socket socket);
@@ -80,8 +88,7 @@ private:
   link_directory& directory_;
   asio::io_context io_{1};
   asio::executor_work_guard<io_executor> work_;
-  std::optional<asio::ssl::context> tls_server_;
-  std::optional<asio::ssl::context> tls_client_;
+  std::shared_ptr<tls_sides> tls_;  // a connection keeps what it needs of it
   tcp_acceptor acceptor_;
   tcp::endpoint accepted_from_;
   steady_timer sweep_timer_;

@@ -70,6 +70,10 @@ void peer_link::set_peers(std::map<std::string, std::string> peers) {
     impl_->hub->set_peers(std::move(peers));
 }
 
+link_status peer_link::reload_tls() {
+  return impl_->hub ? impl_->hub->reload_tls() : link_status{};
+}
+
 bool peer_link::send(std::string_view node, std::string frame) {
   return impl_->directory.send(node, std::move(frame), impl_->opts.frame_bytes_max);
 }

@@ -16,8 +16,8 @@ namespace holdfast::net {
 struct link_hello {
   std::string cluster;  ///< 1 to 63 of [A-Za-z0-9._-], as `node`
   std::string node;
-  std::string folder;   ///< random id of that node's data folder; up to 128 of the same
-  std::string version;  ///< for people; up to 128 printable characters
+  std::string folder;           ///< random id of that node's data folder; up to 128 of the same
+  std::string version;          ///< for people; up to 128 printable characters
   unsigned feature_oldest = 0;  ///< of the feature levels that it can do,
   unsigned feature_newest = 0;  ///< and the last
   unsigned partitions = 0;
@@ -128,6 +128,10 @@ public:
   /// connections to those that went are closed; this node itself is passed over. Others may still
   /// dial: `admit` judges.
   void set_peers(std::map<std::string, std::string> peers);
+
+  /// Reads the files of `tls` again, once started: handshakes from then on have what is in them, open
+  /// connections keep theirs. When they are no good, all stays as it was.
+  link_status reload_tls();
 
   /// Never blocks. False: nothing was queued, because `node` is not connected, its queue is full,
   /// or the frame is larger than `frame_bytes_max`.

@@ -1,6 +1,8 @@
 #include "runtime/net/peer_link.hpp"
 
 #include <doctest/doctest.h>
+#include <filesystem>
+#include <fstream>
 
 #include "tests/unit/runtime_net/link_fixture.hpp"
 
@@ -307,6 +309,41 @@ TEST_CASE_FIXTURE(link_fixture, "peer_link: callbacks may send and set peers") {
   CHECK(b->frames.pop() == "echo x");
   CHECK(eventually([&] { return a.link.connected("c"); }));
   CHECK(a.link.connected("b"));  // it was never in the set, and came by itself
+}
+
+TEST_CASE_FIXTURE(link_fixture,
+                  "peer_link: new certificate files count from the next handshake on") {
+  auto opts = options("n2");
+  const auto right = *opts.tls;
+  const auto other = tls_of(authority, "DNS:other");
+  const auto put = [&](const link_tls& files) {
+    const auto over = std::filesystem::copy_options::overwrite_existing;
+    std::filesystem::copy_file(files.cert_file, opts.tls->cert_file, over);
+    std::filesystem::copy_file(files.key_file, opts.tls->key_file, over);
+  };
+  opts.tls->cert_file += ".used";
+  opts.tls->key_file += ".used";
+  put(other);
+  link_node n2{opts};
+  n2.start();
+  auto n1 = node("n1");
+  n1->link.set_peers({{"n2", n2.address()}});
+  CHECK(n1->hears_refusal("other"));
+
+  std::ofstream{opts.tls->key_file} << "not a key";
+  const auto broken = n2.link.reload_tls();
+  CHECK(broken.failure == link_failure::tls);
+  CHECK(broken.detail.find(opts.tls->key_file) != std::string::npos);
+  CHECK_FALSE(n1->link.connected("n2"));
+
+  put(right);
+  CHECK(n2.link.reload_tls());
+  CHECK(joined(*n1, "n1", n2, "n2"));
+  put(other);
+  CHECK(n2.link.reload_tls());
+  const auto before = n2.frames.size();
+  CHECK(n1->link.send("n2", "still there"));
+  CHECK(eventually([&] { return n2.frames.size() > before; }));
 }
 
 TEST_CASE_FIXTURE(link_fixture, "peer_link: options and files that cannot work are said at start") {
