@@ -100,7 +100,7 @@ status node::impl::open_folder() {
   if (*known) {
     services->partitions = static_cast<std::uint16_t>(std::stoul(**known));
   } else {
-    services->partitions = opts.config.cluster.partitions;
+    services->partitions = opts.config.cluster.partitions.value_or(partitions_default);
     write_set mark;
     mark.put(family::meta, keys::node("partitions"), std::to_string(services->partitions));
     if (auto written = disk->write(mark, true); !written)

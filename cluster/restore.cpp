@@ -28,18 +28,28 @@ constexpr std::string_view unfinished_name = "RESTORE_UNFINISHED";
 constexpr std::size_t restore_read_bytes = 1U << 20;
 
 /// Feeds the whole file. Errors: of the reader, `not_found`, `io_failure`.
-status read_backup(const fs::path& file, backup_reader& into) {
-  std::ifstream in{file, std::ios::binary};
+status read_backup(const restore_options& options, bool restoring, backup_reader& into) {
+  std::ifstream in{options.file, std::ios::binary};
   if (!in)
-    return error{errc::not_found, "cannot read " + file.string()};
+    return error{errc::not_found, "cannot read " + options.file.string()};
+  restore_progress now{.restoring = restoring};
+  std::error_code unknown;
+  if (const auto size = fs::file_size(options.file, unknown); !unknown)
+    now.bytes_all = size;
   std::string piece(restore_read_bytes, '\0');
   while (in) {
     in.read(piece.data(), static_cast<std::streamsize>(piece.size()));
-    if (auto fed = into.feed({piece.data(), static_cast<std::size_t>(in.gcount())}); !fed)
+    const auto count = static_cast<std::size_t>(in.gcount());
+    if (auto fed = into.feed({piece.data(), count}); !fed)
       return fed;
+    now.bytes += count;
+    now.groups = into.groups().size();
+    now.groups_all = into.header() ? into.header()->groups.size() : 0;
+    if (options.on_progress)
+      options.on_progress(now);
   }
   if (in.bad())
-    return error{errc::io_failure, "cannot read " + file.string()};
+    return error{errc::io_failure, "cannot read " + options.file.string()};
   return into.finish();
 }
 
@@ -60,10 +70,10 @@ status check_settings(const backup_header& header, const cluster_config& config,
     return error{errc::conflict, "the backup was written by " + header.version +
                                    ", which this version does not understand; restore it with "
                                    "that version, or a newer one"};
-  if (config.partitions != header.partitions && config.partitions != partitions_default)
+  if (config.partitions && *config.partitions != header.partitions)
     return error{errc::conflict, "the backup has " + std::to_string(header.partitions) +
                                    " partitions, and so has what is made of it; the settings say " +
-                                   std::to_string(config.partitions)};
+                                   std::to_string(*config.partitions)};
   if (!config.is_alone() && !config.peers.contains(node))
     return error{errc::conflict,
                  "`cluster.peers` does not name this node, `" + node +
@@ -204,14 +214,9 @@ status import_all(store& disk, const restore_options& options) {
     return ok_status();
   };
   on.chunk = [&](std::string_view chunk) { return groups.take(chunk); };
-  on.group = [&](const backup_group& group) {
-    if (options.say)
-      options.say("partition " + std::to_string(group.group) + ": " + to_hex(group.state_hash) +
-                  " at " + std::to_string(group.applied));
-    return groups.end(group);
-  };
+  on.group = [&](const backup_group& group) { return groups.end(group); };
   backup_reader file{std::move(on)};
-  return read_backup(options.file, file);
+  return read_backup(options, true, file);
 }
 
 /// Everything, into a folder that has been made.
@@ -245,7 +250,7 @@ result<restored_backup> restore_backup(const restore_options& options) {
   if (auto place = check_place(options.data); !place)
     return place.error();
   backup_reader whole{{}};
-  if (auto read = read_backup(options.file, whole); !read)
+  if (auto read = read_backup(options, false, whole); !read)
     return error{read.error().code, options.file.string() + ": " + read.error().context};
   const auto& header = *whole.header();
   if (auto fits = check_settings(header, options.cluster, options.node); !fits)

@@ -94,7 +94,8 @@ void read_peers(map_reader& in, cluster_config& out) {
 
 void read_cluster(map_reader in, const std::filesystem::path& base, cluster_config& out) {
   in.text("name", out.name, 63);
-  in.number("partitions", out.partitions, 1, 4096);
+  if (std::uint16_t given = 0; in.number("partitions", given, 1, 4096))
+    out.partitions = given;
   in.duration("election_timeout", out.election_timeout_ms, election_ms_min);
   if (out.election_timeout_ms > election_ms_max)
     in.problem(in.node().find("election_timeout")->value, "/election_timeout",

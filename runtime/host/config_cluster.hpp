@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,7 +14,8 @@ namespace holdfast {
 
 struct cluster_config {
   std::string name = "holdfast";
-  std::uint16_t partitions = partitions_default;  ///< fixed when the data folder is made
+  /// For a data folder that is made; then fixed. Absent: as a backup has, else `partitions_default`.
+  std::optional<std::uint16_t> partitions;
   std::string advertise;  ///< `host:port` of this node's link; empty: no cluster, the node is alone
   std::map<std::string, std::string> peers;  ///< node → `host:port`; this node is one of them
   std::uint32_t replication = 3;  ///< voters of a partition; the other nodes are standbys

@@ -12,6 +12,7 @@
 #include "schemas/units.hpp"
 #include "tools/holdfast/command_tree.hpp"
 #include "tools/holdfast/display_text.hpp"
+#include "tools/holdfast/progress_line.hpp"
 
 namespace holdfast::cli {
 
@@ -110,19 +111,8 @@ std::string megabytes(std::uint64_t bytes) {
 exit_code back_up(session& with, const std::string& name, const std::string& reason) {
   new_file file{name};
   auto& out = with.out();
-  const bool shows = with.host().err_is_terminal;
-  backup_reader::events on;
-  backup_reader* reading = nullptr;
-  on.group = [&](const backup_group&) {
-    const auto groups = reading->groups().size();
-    const auto all = reading->header()->groups.size();
-    if (shows || groups == all || groups % 8 == 0)
-      out.say(std::to_string(groups) + " of " + std::to_string(all) + " partitions, " +
-              megabytes(reading->bytes()));
-    return ok_status();
-  };
-  backup_reader reader{std::move(on)};
-  reading = &reader;
+  progress_line shown{out};
+  backup_reader reader{{}};
   status taken = ok_status();
   int write_errno = 0;
   api_request request{.method = "POST", .path = api_path{"/v1/cluster/backup"}};
@@ -139,6 +129,9 @@ exit_code back_up(session& with, const std::string& name, const std::string& rea
         return false;
       }
       taken = reader.feed(bytes);
+      if (reader.header())
+        shown.show(
+          {"backed up", reader.groups().size(), reader.header()->groups.size(), reader.bytes(), 0});
       return static_cast<bool>(taken);
     });
   } catch (command_failure& failed) {
@@ -155,6 +148,7 @@ exit_code back_up(session& with, const std::string& name, const std::string& rea
   if (!taken)
     throw command_failure{exit_code::failed, taken.error().context + "; nothing was kept"};
   file.finish();
+  shown.end();
   auto document = backup_document("backup", *reader.header(), reader.groups());
   document["file"] = name;
   document["bytes"] = reader.bytes();

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <utility>
 
 #include "tools/holdfast/display_text.hpp"
 #include "tools/holdfast/table.hpp"
@@ -57,6 +58,18 @@ void console::say(std::string_view line) {
 
 void console::say_failure(std::string_view line) {
   say(settings_.colour ? tinted(std::string{line}, tint::bad) : std::string{line});
+}
+
+/// With spaces, which every terminal understands.
+void console::say_in_place(std::string_view text) {
+  const auto fitting =
+    settings_.columns > 1 ? clipped(text, settings_.columns - 1) : std::string{text};
+  const auto before = std::exchange(in_place_, display_width(fitting));
+  data_.flush();
+  talk_ << '\r' << padded(fitting, before);
+  if (fitting.empty())
+    talk_ << '\r';
+  talk_ << std::flush;
 }
 
 void console::line(std::string_view text) { data_ << text << '\n' << std::flush; }

@@ -24,6 +24,7 @@ struct console_settings {
   bool colour = false;
   bool data_is_terminal = false;
   std::size_t columns = 0;  ///< of the terminal; 0: unknown, or no terminal
+  bool talk_is_terminal = false;
 };
 
 /// Not thread-safe. The streams outlive it.
@@ -40,6 +41,9 @@ public:
   void say(std::string_view line);
   /// A coloured line of talk for what failed.
   void say_failure(std::string_view line);
+
+  /// Talk on a terminal in the place of what the last call said there; empty: takes that away.
+  void say_in_place(std::string_view text);
 
   /// A line, or text as it is, on stdout; flushed.
   void line(std::string_view text);
@@ -67,6 +71,7 @@ private:
   std::ostream& data_;
   std::ostream& talk_;
   console_settings settings_;
+  std::size_t in_place_ = 0;  // columns
 };
 
 }  // namespace holdfast::cli

@@ -24,6 +24,7 @@
 #include "tools/holdfast/command_tree.hpp"
 #include "tools/holdfast/definition_folder.hpp"
 #include "tools/holdfast/doctor_verb.hpp"
+#include "tools/holdfast/progress_line.hpp"
 #include "tools/holdfast/service_manager.hpp"
 #include "tools/holdfast/version.hpp"
 
@@ -321,7 +322,13 @@ int restore_folder(const restore_folder_options& options, cli::console& output) 
   wanted.data = loaded.config.data;
   wanted.node = loaded.config.node;
   wanted.cluster = loaded.config.cluster;
+  cli::progress_line shown{output};
+  wanted.on_progress = [&shown](const restore_progress& now) {
+    shown.show({now.restoring ? "restored" : "checked", now.groups, now.groups_all, now.bytes,
+                now.bytes_all});
+  };
   auto done = restore_backup(wanted);
+  shown.end();
   if (!done) {
     std::fprintf(stderr, "holdfast: %s\n", done.error().context.c_str());
     return done.error().code == errc::conflict    ? exit_refused

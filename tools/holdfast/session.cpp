@@ -13,6 +13,7 @@ console_settings settings_for(const command_host& host, const global_options& op
   settings.format = output_format_from(options.output).value_or(output_format::table);
   settings.format_given = !options.output.empty();
   settings.data_is_terminal = host.out_is_terminal;
+  settings.talk_is_terminal = host.err_is_terminal;
   settings.columns = host.out_is_terminal ? host.columns : 0;
   const auto no_colour = host.variable("NO_COLOR");
   settings.colour = host.out_is_terminal && !options.no_colour &&

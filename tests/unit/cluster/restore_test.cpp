@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "cluster/cluster_identity.hpp"
@@ -43,7 +44,8 @@ memory_store backed_up() {
   return out;
 }
 
-std::string backup_of(const memory_store& from, std::uint32_t level = features_of_this_release.newest) {
+std::string backup_of(const memory_store& from,
+                      std::uint32_t level = features_of_this_release.newest) {
   backup_writer writer;
   auto out =
     writer.begin({restored_partitions, level, 77, backup_time, "prod", "n2", "9.9.9", {0, 1, 2}});
@@ -135,6 +137,35 @@ TEST_CASE("restore: a node alone goes on behind what the backup holds") {
   }
 }
 
+TEST_CASE("restore: the number of partitions may be said when it is that of the backup") {
+  restore_place at;
+  at.options.cluster.partitions = restored_partitions;
+  CHECK(restore_backup(at.options));
+}
+
+TEST_CASE("restore: how far it is grows to all there is, for the check and for the folder") {
+  restore_place at;
+  std::vector<restore_progress> told;
+  at.options.on_progress = [&](const restore_progress& now) { told.push_back(now); };
+  REQUIRE(restore_backup(at.options));
+  REQUIRE(told.size() > 4);
+  CHECK_FALSE(told.front().restoring);
+  const auto second =
+    std::find_if(told.begin(), told.end(), [](const auto& one) { return one.restoring; });
+  REQUIRE(second != told.end());
+  for (const auto& last : {*(second - 1), told.back()}) {
+    CHECK(last.groups == restored_partitions + 1U);
+    CHECK(last.groups_all == restored_partitions + 1U);
+    CHECK(last.bytes == fs::file_size(at.options.file));
+    CHECK(last.bytes_all == last.bytes);
+  }
+  for (std::size_t i = 1; i < told.size(); ++i)
+    if (told[i].restoring == told[i - 1].restoring) {
+      CHECK(told[i].bytes >= told[i - 1].bytes);
+      CHECK(told[i].groups >= told[i - 1].groups);
+    }
+}
+
 TEST_CASE("restore: nodes of the same peers are replicas, with the peers as members") {
   restore_place at;
   at.options.cluster = three_peers();
@@ -216,8 +247,10 @@ TEST_CASE("restore: a folder that is not empty is refused and left as it is") {
 
 TEST_CASE("restore: settings that cannot be those of the folder are refused") {
   restore_place at;
-  at.options.cluster.partitions = 4;
-  CHECK(at.refused().context.find("2 partitions") != std::string::npos);
+  for (const std::uint16_t other : {std::uint16_t{4}, partitions_default}) {
+    at.options.cluster.partitions = other;
+    CHECK(at.refused().context.find("2 partitions") != std::string::npos);
+  }
   at.options.cluster = three_peers();
   at.options.node = "n4";
   CHECK(at.refused().context.find("`n4`") != std::string::npos);
@@ -232,8 +265,8 @@ TEST_CASE(
     if (was_there)
       fs::create_directory(at.options.data);
     bool looked = false;
-    at.options.say = [&](std::string_view) {
-      if (std::exchange(looked, true))
+    at.options.on_progress = [&](const restore_progress& now) {
+      if (!now.restoring || std::exchange(looked, true))
         return;
       CHECK(check_restore_finished(at.options.data).error().code == errc::conflict);
       fs::resize_file(at.options.file, 2'000'000);  // behind what has been read

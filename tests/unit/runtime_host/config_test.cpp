@@ -96,8 +96,14 @@ TEST_CASE("config: an empty file is the defaults") {
     CHECK(in.config.http == http_config{});
     CHECK(in.config.data.empty());
     CHECK(in.config.models.empty());
-    CHECK(in.config.cluster.partitions == 24);
+    CHECK_FALSE(in.config.cluster.partitions);
   }
+}
+
+TEST_CASE("config: a number of partitions that is the default can be told from none") {
+  const auto in = parsed("cluster: { partitions: 24 }");
+  REQUIRE_MESSAGE(in, all(in));
+  CHECK(in.config.cluster.partitions == 24);
 }
 
 TEST_CASE("config: a price without one for cached input takes that of input") {

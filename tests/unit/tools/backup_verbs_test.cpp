@@ -64,6 +64,7 @@ TEST_CASE("cluster backup: a whole file, under its name, with what each group ho
   fake_server server{backup_stream(backup_bytes())};
   const auto done = fake_process{}.run(server, {"cluster", "backup", file, "-o", "json"});
   CHECK(done.code == 0);
+  CHECK(done.err.empty());  // it was short
   const auto told = test::json::parse(done.out);
   CHECK(told["cluster"] == "prod");
   CHECK(told["groups"].size() == 2);
