@@ -27,12 +27,14 @@ struct audit_ticket {
 /// services alive.
 class answering {
 public:
+  /// `carried`: somebody else has authorised it, and passes on what is answered.
   answering(std::shared_ptr<services> at, net::responder to, std::string request_id,
-            std::string traceparent)
+            std::string traceparent, bool carried = false)
     : at_(std::move(at)),
       to_(std::move(to)),
       request_id_(std::move(request_id)),
-      traceparent_(std::move(traceparent)) {}
+      traceparent_(std::move(traceparent)),
+      carried_(carried) {}
 
   services& at() const noexcept { return *at_; }
   const std::string& request_id() const noexcept { return request_id_; }
@@ -40,6 +42,8 @@ public:
   /// Before anything else is asked of it. `ticket`: null when the call is not audited.
   void identify(std::shared_ptr<const principal> who, std::shared_ptr<audit_ticket> ticket);
   const std::shared_ptr<const principal>& who() const noexcept { return who_; }
+  /// Whose key has to count for as long as a stream is open; null: who carries it sees to that.
+  std::shared_ptr<const principal> key_holder() const { return carried_ ? nullptr : who_; }
   /// Whether the key is for agents of this type. Errors: `forbidden`.
   bool sees(std::string_view type) const noexcept { return who_->scope.contains(type); }
   status check_type(std::string_view type) const { return holdfast::check_type(*who_, type); }
@@ -70,6 +74,7 @@ private:
   net::responder to_;
   std::string request_id_;
   std::string traceparent_;
+  bool carried_ = false;
   std::shared_ptr<const principal> who_ = local_principal();
   std::shared_ptr<audit_ticket> ticket_;
 };

@@ -108,15 +108,33 @@ void watch(const answering& reply, std::int64_t until_ms, Done done, Answer answ
   at.waits.add(now_ms + look_again_ms, [=] { watch(reply, until_ms, done, answer); });
 }
 
+/// Into the audit log first, on the thread for slow things then: what a node gives away may be the group of that log, and
+/// an entry that is under way when its leader leaves can be lost.
+template <class Act>
+void once_audited(const answering& reply, Act act) {
+  const auto view = reply.at().node.cluster();
+  const auto note = reply.note();
+  if (!note || !view || view->nodes.size() < 2)
+    return act();  // refused, with its entry
+  reply.audited();
+  reply.at().node.audit(*note, [reply, act = std::move(act)](const answer& told) {
+    if (std::holds_alternative<error>(told))
+      reply.at().audits_failed.fetch_add(1, std::memory_order_relaxed);
+    reply.at().offload(act);
+  });
+}
+
 void set_cordoned(call&& c, bool cordoned) {
   const auto id = node_in_path(c);
   if (!id)
     return c.reply.refuse(id.error());
   if (const auto refused = check_reason(c))
     return c.reply.refuse(*refused);
-  if (const auto done = c.node().set_cordoned(cordoned); !done)
-    return c.reply.refuse(done.error());
-  answer_told(c.reply, *id, told::nothing);
+  once_audited(c.reply, [reply = c.reply, id = *id, cordoned] {
+    if (const auto done = reply.at().node.set_cordoned(cordoned); !done)
+      return reply.refuse(done.error());
+    answer_told(reply, id, told::nothing);
+  });
 }
 
 /// Who can lead leads as much as others do, within one; nothing is without a leader.
@@ -209,12 +227,14 @@ void drain_node(call&& c) {
     return c.reply.refuse(wait_ms.error());
   if (const auto refused = check_reason(c))
     return c.reply.refuse(*refused);
-  if (const auto done = c.node().set_cordoned(true); !done)
-    return c.reply.refuse(done.error());
   const auto until = c.at().opts.steady_ms() + (*wait_ms == 0 ? drain_ms_usual : *wait_ms);
-  watch(
-    c.reply, until, [id = *id](const cluster_view& view) { return leads_nothing(view, id); },
-    [id = *id](const answering& reply) { answer_told(reply, id, told::drain); });
+  once_audited(c.reply, [reply = c.reply, id = *id, until] {
+    if (const auto done = reply.at().node.set_cordoned(true); !done)
+      return reply.refuse(done.error());
+    watch(
+      reply, until, [id](const cluster_view& view) { return leads_nothing(view, id); },
+      [id](const answering& to) { answer_told(to, id, told::drain); });
+  });
 }
 
 void rebalance_cluster(call&& c) {

@@ -164,7 +164,8 @@ void gateway::handle_stale(net::http_request&& request, std::shared_ptr<const pr
 
 void gateway::dispatch(net::http_request&& request, origin from, net::responder to) {
   answering reply{services_, to, request_id_of(request, *services_),
-                  std::string{valid_traceparent(request.header("traceparent"))}};
+                  std::string{valid_traceparent(request.header("traceparent"))},
+                  from.authorised != nullptr};
   const auto path = net::split_target(request.target()).path;
   auto found = routes_->match(request.method(), path);
   switch (found.what) {
@@ -205,6 +206,8 @@ void gateway::dispatch(net::http_request&& request, origin from, net::responder 
     if (const auto group = group_of(c, row); group && !node.owns(*group)) {
       if (from.authorised)
         return c.reply.refuse(error{errc::not_leader, "the partition moved; send again"});
+      if (services_->opts.still_valid && is_reading(c.request.method()))
+        to = services_->carried->watched(std::move(to), c.reply.who());
       return node.forward(*group, std::move(c.request), c.reply.who(), std::move(to));
     }
     if (const auto peer = peer_of(c, row)) {
@@ -229,6 +232,8 @@ gateway_counters gateway::counters() const {
 void gateway::tick() {
   const bool draining = services_->node.status().draining;
   services_->waits.run_due(draining ? INT64_MAX : services_->opts.steady_ms());
+  if (services_->opts.still_valid)
+    services_->carried->tick(services_->opts.still_valid);
   if (draining)
     services_->streams->close_all();
   else

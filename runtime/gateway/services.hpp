@@ -8,6 +8,7 @@
 #include <string>
 
 #include "runtime/gateway/backend.hpp"
+#include "runtime/gateway/carried_streams.hpp"
 #include "runtime/gateway/deadlines.hpp"
 #include "runtime/gateway/options.hpp"
 
@@ -26,6 +27,7 @@ public:
   const gateway_options opts;
   deadlines waits;
   std::unique_ptr<stream_hub> streams;
+  const std::shared_ptr<carried_streams> carried = std::make_shared<carried_streams>();
 
   // Since start; for /metrics.
   std::atomic<std::uint64_t> unauthorised{0};   ///< no key, or none that is known

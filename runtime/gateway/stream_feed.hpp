@@ -22,7 +22,7 @@ struct stream_subscriber {
   run_id run;              ///< empty: all of the agent
   stream_cursor position;  ///< everything up to here was sent, or was not asked for
   std::int64_t last_ms = 0;
-  std::shared_ptr<const principal> who;  ///< whose key opened it
+  std::shared_ptr<const principal> who;  ///< whose key opened it here
   std::atomic<bool> gone{false};
 };
 

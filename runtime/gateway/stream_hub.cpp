@@ -108,7 +108,7 @@ void stream_hub::open(const request& wanted, const answering& reply) {
   const auto subscriber = std::make_shared<stream_subscriber>();
   subscriber->run = wanted.run;
   subscriber->position = begun->position;
-  subscriber->who = reply.who();
+  subscriber->who = reply.key_holder();
   subscriber->out = reply.stream(stream_head(std::move(begun->text)));
   subscriber->out.on_close([feed, weak = std::weak_ptr{subscriber}] {
     if (const auto gone = weak.lock())

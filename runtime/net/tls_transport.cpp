@@ -22,6 +22,15 @@ std::string explain(const error_code& failure, SSL* ssl) {
   return failure.message() + ": " + X509_verify_cert_error_string(verdict);
 }
 
+/// A problem document like any other refusal.
+std::string refusal_of_plain_http() {
+  constexpr std::string_view body =
+    R"({"type":"urn:holdfast:problem:malformed","title":"The request cannot be read","status":400,)"
+    R"("detail":"this port speaks TLS: use https://","code":"malformed"})";
+  return "HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json\r\nContent-Length: " +
+         std::to_string(body.size()) + "\r\nConnection: close\r\n\r\n" + std::string{body};
+}
+
 }  // namespace
 
 tls_transport::tls_transport(tcp_socket socket, asio::ssl::context& context)
@@ -62,9 +71,7 @@ bool tls_transport::answer_plain(const error_code& failure) {
       failure.category() != asio::error::get_ssl_category() ||
       ERR_GET_REASON(static_cast<unsigned long>(failure.value())) != SSL_R_HTTP_REQUEST)
     return false;
-  static constexpr std::string_view answer =
-    "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 34\r\n"
-    "Connection: close\r\n\r\nThis port speaks TLS: use https://";
+  static const auto answer = refusal_of_plain_http();
   auto& socket = stream_.next_layer();
   error_code ignored;
   socket.non_blocking(true, ignored);

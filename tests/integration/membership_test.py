@@ -4,6 +4,7 @@ acknowledged is lost, the replicas are the same, and a node that was removed doe
 
 usage: membership_test.py [--seed N] [TestCase[.test]]
 """
+import os
 
 from harness.cluster import free_ports
 from harness.growing import ECHO, GrowingCase, Load, run
@@ -115,6 +116,7 @@ class Membership(GrowingCase):
         taken = self.nodes.join("n5", "n1")
         self.assertEqual(taken.returncode, 5, taken.stdout)
         self.assertIn("never used", taken.stderr)
+        self.assertFalse(os.path.exists(emptied.data))
         emptied.configure(emptied.settings)
         renamed = self.nodes.join("n5", "n1")  # the same folder, under a name of its own
         self.assertEqual(renamed.returncode, 0, renamed.stderr)

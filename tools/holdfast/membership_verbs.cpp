@@ -141,6 +141,49 @@ void check_join(const node_config& config, const json& cluster) {
                                                     "; nodes must reach each other on these ports"};
 }
 
+/// A data folder as `join` finds it. What it makes of an empty one it takes away again when the cluster refuses the node:
+/// nothing has been promised with it.
+class found_folder {
+public:
+  explicit found_folder(std::filesystem::path at) : at_(std::move(at)) {
+    std::error_code failed;
+    was_there_ = std::filesystem::exists(at_, failed);
+    was_empty_ = !was_there_ || std::filesystem::is_empty(at_, failed);
+  }
+  /// The store in it must be closed.
+  void leave_as_found() const {
+    if (!was_empty_)
+      return;
+    std::error_code failed;
+    for (const auto& entry : std::filesystem::directory_iterator{at_, failed})
+      std::filesystem::remove_all(entry.path(), failed);
+    if (!was_there_)
+      std::filesystem::remove(at_, failed);
+  }
+
+private:
+  std::filesystem::path at_;
+  bool was_there_ = false;
+  bool was_empty_ = false;
+};
+
+/// No more than refused: nothing was changed there.
+bool is_refusal(const command_failure& why) {
+  return why.http_status >= 400 && why.http_status < 500;
+}
+
+json ask_to_join(api_client& api, const node_config& config, std::uint16_t partitions,
+                 const std::string& folder) {
+  return api.post(api_path{"/v1/nodes"}, {{"name", config.node},
+                                          {"address", config.cluster.advertise},
+                                          {"folder", folder},
+                                          {"cluster", config.cluster.name},
+                                          {"partitions", partitions},
+                                          {"feature_level", features_of_this_release.newest},
+                                          {"feature_oldest", features_of_this_release.oldest},
+                                          {"roles", names_of(config.roles)}});
+}
+
 exit_code join(session& with, const membership_options& options) {
   const auto config = settings_of(options);
   auto& api = with.api_at(options.address);
@@ -150,19 +193,20 @@ exit_code join(session& with, const membership_options& options) {
   if (groups < 2)
     throw command_failure{exit_code::refused, "the node at " + api.server() + " has no partitions"};
   const auto partitions = static_cast<std::uint16_t>(groups - 1);
-  const auto disk = open_folder(config, true);
+  const found_folder found{config.data};
+  auto disk = open_folder(config, true);
   const auto folder = begin_joining(*disk, config.cluster.name, config.node, partitions);
   if (!folder)
     fail_membership(folder.error());
-  const auto joined =
-    api.post(api_path{"/v1/nodes"}, {{"name", config.node},
-                                     {"address", config.cluster.advertise},
-                                     {"folder", *folder},
-                                     {"cluster", config.cluster.name},
-                                     {"partitions", partitions},
-                                     {"feature_level", features_of_this_release.newest},
-                                     {"feature_oldest", features_of_this_release.oldest},
-                                     {"roles", names_of(config.roles)}});
+  json joined;
+  try {
+    joined = ask_to_join(api, config, partitions, *folder);
+  } catch (const command_failure& why) {
+    disk.reset();
+    if (is_refusal(why))
+      found.leave_as_found();
+    throw;
+  }
   std::map<std::string, std::string> members;
   for (const auto& one : joined.value("members", json::array()))
     members.emplace(one.value("name", ""), one.value("address", ""));

@@ -14,9 +14,11 @@ ENDS = ("run.completed", "run.failed", "run.cancelled")
 class Stream:
     """One connection. Iterating gives events; ends with StopIteration when the server closes in order."""
 
-    def __init__(self, address, path, last_event_id=None, timeout=30.0):
-        self.connection = connection_to(address, timeout)
+    def __init__(self, address, path, last_event_id=None, timeout=30.0, tls=None, token=None):
+        self.connection = connection_to(address, timeout, tls)
         headers = {"Accept": "text/event-stream"}
+        if token is not None:
+            headers["Authorization"] = "Bearer " + token
         if last_event_id is not None:
             headers["Last-Event-ID"] = last_event_id
         try:

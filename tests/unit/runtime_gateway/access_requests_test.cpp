@@ -488,3 +488,39 @@ TEST_CASE("access: a stream ends with the key that opened it") {
   at.front.tick();
   CHECK(got->stream->ended);
 }
+
+TEST_CASE(
+  "access: a stream that another node answers ends with its key at the node that carries it") {
+  bool valid = true;
+  gateway_options opts;
+  opts.still_valid = [&](const principal&) { return valid; };
+  asking at{std::move(opts)};
+  at.node.cluster_now.emplace();
+  at.node.led_elsewhere = true;
+  const auto got = at.ask("GET", "/v1/agents/support/cus_42/stream");
+  REQUIRE(at.node.carries.size() == 1);
+  const auto written = at.node.carries.front().to.start_stream({});
+  REQUIRE(got->stream);
+  at.front.tick();
+  CHECK_FALSE(got->stream->ended);
+  CHECK(written.write(std::string{"event"}));
+  valid = false;
+  at.front.tick();
+  CHECK(got->stream->ended);
+  CHECK_FALSE(written.write(std::string{"event"}));
+}
+
+TEST_CASE("access: a stream that another node carries does not depend on the keys of this one") {
+  gateway_options opts;
+  opts.still_valid = [](const principal&) { return false; };  // not known here
+  asking at{std::move(opts)};
+  at.node.cluster_now.emplace();
+  at.node.commit(one, {received(at.node, one, 1)});
+  const auto got = std::make_shared<asked>();
+  at.front.handle_forwarded(
+    net::http_request::make("GET", "/v1/agents/support/cus_42/stream", {}, {}),
+    made("viewer", key_role::viewer), net::responder{got});
+  REQUIRE(got->stream);
+  at.front.tick();
+  CHECK_FALSE(got->stream->ended);
+}

@@ -132,6 +132,18 @@ TEST_CASE("nodes: what one is told to do is carried to it, with who asks") {
   CHECK(wrong->status() == 409);
 }
 
+TEST_CASE("nodes: a cordon and a drain are in the audit log before anything is given away") {
+  asking_cluster at;
+  std::vector<std::size_t> cordons_before;
+  at.node.on_audit = [&] { cordons_before.push_back(at.node.cordons.size()); };
+  CHECK(at.ask("POST", "/v1/nodes/n1/cordon")->status() == 200);
+  at.ask("POST", "/v1/nodes/n1/drain?wait=1s");
+  CHECK(cordons_before == std::vector<std::size_t>{0, 1});
+  CHECK(at.node.cordons == std::vector<bool>{true, true});
+  at.front.tick();
+  CHECK(at.node.audits.size() == 2);
+}
+
 TEST_CASE("nodes: cordon and uncordon take effect at once and are audited") {
   asking_cluster at;
   at.node.cluster_now->nodes[0].state = "cordoned";

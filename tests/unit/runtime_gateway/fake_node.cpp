@@ -44,6 +44,8 @@ void fake_node::settle_dead_letter(event_id id, bool redrive, audit_note audit,
 }
 
 void fake_node::audit(audit_recorded what, answer_function tell) {
+  if (on_audit)
+    on_audit();
   commit_to(catalog_group, {what});
   audits.push_back(std::move(what));
   tell(command_done{});

@@ -3,6 +3,7 @@
 // committed goes through the real state machine into a store in memory.
 
 #include <algorithm>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -68,6 +69,7 @@ public:
   };
   std::vector<member_changed> member_changes;  ///< the test answers
   std::vector<audit_recorded> audits;  ///< told to be durable at once; not part of `untouched`
+  std::function<void()> on_audit;      ///< before that; null: nothing
   /// Nothing of the above happened.
   bool untouched() const {
     return submits.empty() && routes.empty() && forks.empty() && applies.empty() &&
@@ -102,8 +104,10 @@ public:
   std::size_t spreads = 0;
   std::shared_ptr<backup_job>
     backup;  ///< that may be taken, once; null: another one is being taken
+  /// Every group is led by another node.
+  bool led_elsewhere = false;
   struct carried {
-    std::string peer;
+    std::string peer;  ///< empty: whoever leads the group
     net::http_request request;
     std::shared_ptr<const principal> who;
     net::responder to;
@@ -134,6 +138,11 @@ public:
   void wait_for(agent_name, run_id, answer_function) override {}
   std::optional<cluster_view> cluster() const override { return cluster_now; }
   bool has_peers() const override { return cluster_now.has_value(); }
+  bool owns(group_id) const override { return !led_elsewhere; }
+  void forward(group_id, net::http_request request, std::shared_ptr<const principal> who,
+               net::responder to) override {
+    carries.push_back({{}, std::move(request), std::move(who), std::move(to)});
+  }
   bool is_peer(std::string_view node) const override {
     return cluster_now && node != now_status.node &&
            std::any_of(cluster_now->nodes.begin(), cluster_now->nodes.end(),
