@@ -349,7 +349,7 @@ def tell(cluster, keep):
     cluster.wait_ready(NEWCOMER)
     wait_for("it to be a member of every partition",
              lambda: cluster.nodes().get(NEWCOMER, {}).get("membership") == "member" and cluster.nodes()[NEWCOMER]["leaders"] >= 6, 30)
-    print(f"   after {time.monotonic() - moment:.1f} s it votes in every partition and leads its share")
+    print(f"   after {time.monotonic() - moment:.1f} s it has every partition, votes in its part of them and leads its share")
     cluster.cli("node", "list")
     time.sleep(1)
     gaps.append((f"join of {NEWCOMER}", load.longest_since(moment)))
