@@ -151,7 +151,7 @@ void raft_group::take(std::uint64_t now_ms, raft_core::updates&& updates, group_
         install_wanted{id_, u.installed->from, u.installed->snapshot_id, u.installed->metadata});
   }
   tell_committed(sink);
-  note_commit(now_ms);
+  note_commit(now_ms, sink);
 }
 
 void raft_group::take_append(const core_update::append& appended, group_sink sink) {
@@ -221,20 +221,26 @@ void raft_group::tell_committed(group_sink sink) {
   sink.out.events.push_back(std::move(told));
 }
 
-void raft_group::note_commit(std::uint64_t now_ms) {
+void raft_group::note_commit(std::uint64_t now_ms, group_sink sink) {
   const auto commit = core_->commit_index();
   if (commit == commit_noted_)
     return;
   commit_noted_ = commit;
-  if (leading_term_ != 0 && news_due_ms_ == 0)
-    news_due_ms_ = now_ms + options_.commit_news_ms;
+  if (leading_term_ == 0 || news_due_ms_ != 0)
+    return;
+  news_due_ms_ = now_ms + options_.commit_news_ms;
+  sink.tick_due_ms = std::min(sink.tick_due_ms, news_due_ms_);
 }
 
 /// Who holds what is committed and was not told so by an entry meanwhile. Whoever lags is told by
 /// what it still gets.
 void raft_group::tell_members(std::uint64_t now_ms, group_sink sink) {
-  if (news_due_ms_ == 0 || now_ms < news_due_ms_)
+  if (news_due_ms_ == 0)
     return;
+  if (now_ms < news_due_ms_) {  // this tick was not the one
+    sink.tick_due_ms = std::min(sink.tick_due_ms, news_due_ms_);
+    return;
+  }
   news_due_ms_ = 0;
   raft_core::updates updates;
   for (const auto& m : core_->members().members)

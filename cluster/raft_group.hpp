@@ -32,7 +32,8 @@ struct host_options {
 struct group_sink {
   output& out;
   std::uint64_t batch = 0;
-  std::uint64_t durable = 0;  ///< batches up to this one are
+  std::uint64_t durable = 0;   ///< batches up to this one are
+  std::uint64_t& tick_due_ms;  ///< of all groups; a group only brings it nearer
 };
 
 class raft_group {
@@ -40,8 +41,6 @@ public:
   raft_group(group_id id, const host_options& options) : id_(id), options_(options) {}
 
   status start(const stored_group& stored, std::uint64_t now_ms, group_sink sink);
-  /// When the next tick is due for what is committed; 0: none is.
-  std::uint64_t news_due_ms() const noexcept { return news_due_ms_; }
   void tick(std::uint64_t now_ms, group_sink sink);
   status receive(std::uint64_t now_ms, node_id from, const message& body, group_sink sink);
   /// All batches up to `sink.durable` are.
@@ -100,7 +99,7 @@ private:
   void put_message(node_id to, message body, group_sink sink);
   void watch_leadership(group_sink sink);
   void tell_committed(group_sink sink);
-  void note_commit(std::uint64_t now_ms);
+  void note_commit(std::uint64_t now_ms, group_sink sink);
   void tell_members(std::uint64_t now_ms, group_sink sink);
   void settle(std::uint64_t now_ms, group_sink sink);
   void drive_transfer(std::uint64_t now_ms, group_sink sink);

@@ -1,7 +1,5 @@
 #include "cluster/raft_host.hpp"
 
-#include <algorithm>
-#include <limits>
 #include <set>
 
 namespace holdfast::consensus {
@@ -39,16 +37,9 @@ status raft_host::start(std::uint64_t now_ms, group_id group, const stored_group
 }
 
 void raft_host::tick(std::uint64_t now_ms) {
+  tick_due_ms_ = never_ms;
   for (auto& [id, group] : groups_)
     group.tick(now_ms, sink());
-}
-
-std::uint64_t raft_host::tick_due_ms() const noexcept {
-  auto first = std::numeric_limits<std::uint64_t>::max();
-  for (const auto& [id, group] : groups_)
-    if (group.news_due_ms() != 0)
-      first = std::min(first, group.news_due_ms());
-  return first;
 }
 
 status raft_host::receive(std::uint64_t now_ms, group_id group, node_id from, const message& body) {

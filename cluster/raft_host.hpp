@@ -12,6 +12,7 @@
 //   4. Times come from a steady clock that goes on while the machine sleeps, and never go back.
 
 #include <deque>
+#include <limits>
 #include <map>
 #include <utility>
 
@@ -34,7 +35,7 @@ public:
   /// held up.
   void tick(std::uint64_t now_ms);
   /// When the next one is due for what is committed, in the future or the past; far away: none is.
-  std::uint64_t tick_due_ms() const noexcept;
+  std::uint64_t tick_due_ms() const noexcept { return tick_due_ms_; }
   /// Errors: `not_found` for an unknown group, `malformed` for what no correct peer sends; nothing
   /// has changed.
   status receive(std::uint64_t now_ms, group_id group, node_id from, const message& body);
@@ -84,8 +85,9 @@ public:
   const host_options& options() const noexcept { return options_; }
 
 private:
+  static constexpr auto never_ms = std::numeric_limits<std::uint64_t>::max();
   raft_group* group_of(group_id group);
-  group_sink sink() { return {output_, next_batch_, durable_}; }
+  group_sink sink() { return {output_, next_batch_, durable_, tick_due_ms_}; }
   template <class Input>
   auto with(group_id group, Input input) -> decltype(input(std::declval<raft_group&>()));
 
@@ -94,6 +96,7 @@ private:
   output output_;
   std::uint64_t next_batch_ = 1;
   std::uint64_t durable_ = 0;
+  std::uint64_t tick_due_ms_ = never_ms;
   std::deque<std::pair<std::uint64_t, group_id>>
     waiting_;  // groups with writes in batches not yet durable
 };

@@ -457,6 +457,7 @@ TEST_CASE("raft_host: members are told what is committed, by an entry or soon af
   host.tick(now += options.commit_news_ms - 1);
   turn();
   CHECK(told(2) < index);
+  CHECK(host.tick_due_ms() == now + 1);  // that tick was too early
   host.tick(++now);
   turn();
   CHECK(told(2) == index);

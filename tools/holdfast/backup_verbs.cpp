@@ -104,10 +104,6 @@ json backup_document(const char* kind, const backup_header& header,
           {"groups", groups_of(groups)}};
 }
 
-std::string megabytes(std::uint64_t bytes) {
-  return std::to_string((bytes + 500'000) / 1'000'000) + " MB";
-}
-
 exit_code back_up(session& with, const std::string& name, const std::string& reason) {
   new_file file{name};
   auto& out = with.out();
@@ -159,7 +155,7 @@ exit_code back_up(session& with, const std::string& name, const std::string& rea
   out.line(printable(name) + ": cluster " + printable(reader.header()->cluster) + " as of " +
            format_time(reader.header()->taken_at) + ", " +
            std::to_string(reader.header()->partitions) + " partitions, " +
-           megabytes(reader.bytes()));
+           size_text(reader.bytes()));
   return exit_code::done;
 }
 
