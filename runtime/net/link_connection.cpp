@@ -23,6 +23,8 @@ constexpr std::string_view duplicate_mark = "duplicate";
 
 std::string_view link_status_line(unsigned status) {
   switch (status) {
+    case 200:
+      return "200 OK";
     case 403:
       return "403 Forbidden";
     case 404:
@@ -154,7 +156,7 @@ void link_connection::on_answer(const error_code& failure) {
   auto* tls = stream().tls();
   if (failure == websocket::error::upgrade_declined) {
     const auto why = finder(response_)(link_refusal_header);
-    if (why == duplicate_mark)
+    if (why == duplicate_mark || (why == link_trial_passed && shared_.self.trial))
       ended(link_end::quietly, {});
     else if (!why.empty())
       ended(link_end::refused, who() + " refuses this node: " + printable(why));
@@ -245,11 +247,15 @@ void link_connection::judge_request(const http_request& request) {
   if (why.empty())
     why = carries(peer_.hello.node);
   believed_ = why.empty();
+  const bool trial = believed_ && peer_.trial;
   if (believed_)
-    why = shared_.owner.judge(*this);
+    why = trial ? mismatch_of(shared_.self, peer_, {}) : shared_.owner.judge(*this);
   if (!why.empty()) {
     answer(403, why);
     ended(link_end::refused, who() + ": this node refuses it: " + why);
+  } else if (trial) {
+    answer(200, std::string{link_trial_passed});
+    ended(link_end::quietly, {});
   } else if (shared_.owner.is_duplicate(*this)) {
     answer(409, std::string{duplicate_mark});
     ended(link_end::quietly, {});
@@ -272,7 +278,7 @@ void link_connection::accept(const http_request& request) {
   });
 }
 
-/// Refuses in HTTP; the reason is for the peer.
+/// Ends in HTTP; the reason is for the peer.
 void link_connection::answer(unsigned status, const std::string& why_for_peer) {
   phase_ = phase::lingering;
   deadline_ms_ = shared_.now_ms + linger_ms;

@@ -18,6 +18,7 @@ constexpr std::string_view header_newest = "Holdfast-Feature-Newest";
 constexpr std::string_view header_partitions = "Holdfast-Partitions";
 constexpr std::string_view header_run = "Holdfast-Run";
 constexpr std::string_view header_window = "Holdfast-Window";
+constexpr std::string_view header_trial = "Holdfast-Link-Trial";
 
 constexpr size_t name_bytes_max = 63;
 constexpr size_t text_bytes_max = 128;
@@ -62,16 +63,20 @@ std::string problem_with(const link_hello& hello) {
 }
 
 std::vector<std::pair<std::string, std::string>> to_headers(const link_greeting& from) {
-  return {{std::string{header_version}, std::string{link_version}},
-          {std::string{header_cluster}, from.hello.cluster},
-          {std::string{header_node}, from.hello.node},
-          {std::string{header_folder}, from.hello.folder},
-          {std::string{header_software}, from.hello.version},
-          {std::string{header_oldest}, std::to_string(from.hello.feature_oldest)},
-          {std::string{header_newest}, std::to_string(from.hello.feature_newest)},
-          {std::string{header_partitions}, std::to_string(from.hello.partitions)},
-          {std::string{header_run}, from.run},
-          {std::string{header_window}, std::to_string(from.window)}};
+  std::vector<std::pair<std::string, std::string>> out{
+    {std::string{header_version}, std::string{link_version}},
+    {std::string{header_cluster}, from.hello.cluster},
+    {std::string{header_node}, from.hello.node},
+    {std::string{header_folder}, from.hello.folder},
+    {std::string{header_software}, from.hello.version},
+    {std::string{header_oldest}, std::to_string(from.hello.feature_oldest)},
+    {std::string{header_newest}, std::to_string(from.hello.feature_newest)},
+    {std::string{header_partitions}, std::to_string(from.hello.partitions)},
+    {std::string{header_run}, from.run},
+    {std::string{header_window}, std::to_string(from.window)}};
+  if (from.trial)
+    out.emplace_back(header_trial, "1");
+  return out;
 }
 
 std::string from_headers(const std::function<std::string_view(std::string_view)>& find,
@@ -86,6 +91,7 @@ std::string from_headers(const std::function<std::string_view(std::string_view)>
   out.hello.folder = find(header_folder);
   out.hello.version = find(header_software);
   out.run = find(header_run);
+  out.trial = !find(header_trial).empty();
   const bool numbers = read_number(find(header_oldest), out.hello.feature_oldest) &&
                        read_number(find(header_newest), out.hello.feature_newest) &&
                        read_number(find(header_partitions), out.hello.partitions) &&
@@ -93,6 +99,23 @@ std::string from_headers(const std::function<std::string_view(std::string_view)>
   if (!numbers || out.run.empty() || !is_token(out.run, name_bytes_max) ||
       !problem_with(out.hello).empty())
     return "introduces itself with headers that are missing or malformed";
+  return {};
+}
+
+std::string mismatch_of(const link_greeting& self, const link_greeting& peer,
+                        std::string_view dialled) {
+  if (peer.run == self.run)
+    return "the address of " + std::string{dialled.empty() ? self.hello.node : dialled} +
+           " leads back to " + self.hello.node + " itself; correct it";
+  if (peer.hello.cluster != self.hello.cluster)
+    return "node " + peer.hello.node + " is of cluster " + peer.hello.cluster + ", node " +
+           self.hello.node + " of cluster " + self.hello.cluster +
+           "; check the cluster's name and the addresses";
+  if (!dialled.empty() && peer.hello.node != dialled)
+    return "node " + peer.hello.node + " is at the address given for " + std::string{dialled} +
+           "; correct the address";
+  if (peer.hello.node == self.hello.node)
+    return "two nodes have the name " + self.hello.node + "; give each its own";
   return {};
 }
 

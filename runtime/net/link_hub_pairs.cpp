@@ -11,20 +11,10 @@ constexpr int64_t session_proven_ms = 1'000;  // a shorter one counts as another
 }  // namespace
 
 std::string link_hub::judge(const link_connection& about) {
-  const auto& self = shared_.self;
   const auto& peer = about.peer();
-  if (peer.run == self.run)
-    return "the address of " + about.node() + " leads back to " + self.hello.node +
-           " itself; correct it";
-  if (peer.hello.cluster != self.hello.cluster)
-    return "node " + peer.hello.node + " is of cluster " + peer.hello.cluster + ", node " +
-           self.hello.node + " of cluster " + self.hello.cluster +
-           "; check the cluster's name and the addresses";
-  if (about.dialled() && peer.hello.node != about.node())
-    return "node " + peer.hello.node + " is at the address given for " + about.node() +
-           "; correct the address";
-  if (peer.hello.node == self.hello.node)
-    return "two nodes have the name " + self.hello.node + "; give each its own";
+  if (auto wrong = mismatch_of(shared_.self, peer, about.dialled() ? about.node() : "");
+      !wrong.empty())
+    return wrong;
   return on_.admit ? on_.admit(peer.hello) : std::string{};
 }
 

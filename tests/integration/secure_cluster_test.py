@@ -367,9 +367,18 @@ class SecureCluster(unittest.TestCase):
         self.check_not_joined(self.join(away), EXIT_REFUSED, "cluster.name")
         late.configure(late.settings())
 
-        # Let in over HTTPS, with a link certificate that the others do not trust: the log of either side says what to do.
-        late.configure(late.settings(link_pair=self.stranger.sign("n4", alternative="DNS:n4"), link_ca=self.stranger.pem))
+        # A link certificate that the others do not trust, or that is not its own, is said before anything is promised.
+        foreign = late.settings(link_pair=self.stranger.sign("n4", alternative="DNS:n4"), link_ca=self.stranger.pem)
+        late.configure(foreign)
+        self.check_not_joined(self.join(away), EXIT_REFUSED, "another CA", "issue its certificate", "cluster.tls")
+        of_another = os.path.join(self.certs, "n1")
+        late.configure(late.settings(link_pair=(of_another + ".pem", of_another + ".key")))
+        self.check_not_joined(self.join(away), EXIT_REFUSED, "not for n4", "cluster.tls")
+        late.configure(late.settings())
         self.check_exit(self.join(away), 0, "n4")
+
+        # Started with it all the same: the log of either side says what to do.
+        late.configure(foreign)
         late.started()
         eventually(lambda: f"it refuses the others\n{late.log()}",
                    lambda: all(late.said("peer-refused", f"node={name}", "another CA", "issue its certificate") for name in NAMES))

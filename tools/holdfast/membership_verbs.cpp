@@ -1,7 +1,6 @@
 // `cluster init` and `cluster join`: what is done to a stopped node's data folder before it is a member.
 
 #include <netdb.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include "persistence/rocksdb_store.hpp"
 #include "runtime/core/feature_levels.hpp"
 #include "runtime/host/config.hpp"
+#include "runtime/net/link_trial.hpp"
 #include "tools/holdfast/command_tree.hpp"
 
 namespace holdfast::cli {
@@ -24,7 +24,6 @@ namespace {
 using json = nlohmann::ordered_json;
 
 constexpr std::uint64_t folder_memory_bytes = 256ULL << 20;
-constexpr std::chrono::milliseconds link_reach_limit{2'000};
 
 struct membership_options {
   std::string config;
@@ -83,26 +82,6 @@ found_addresses look_up(const std::string& link, int flags) {
   return {found, ::freeaddrinfo};
 }
 
-/// Somebody listens there.
-bool is_reachable(const std::string& link) {
-  const auto found = look_up(link, 0);
-  if (!found)
-    return false;
-  const int file =
-    ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, found->ai_protocol);
-  if (file < 0)
-    return false;
-  (void)::connect(file, found->ai_addr, found->ai_addrlen);  // how it ends, the socket says
-  pollfd one{file, POLLOUT, 0};
-  int failure = 1;
-  socklen_t size = sizeof failure;
-  const bool connected = ::poll(&one, 1, static_cast<int>(link_reach_limit.count())) > 0 &&
-                         ::getsockopt(file, SOL_SOCKET, SO_ERROR, &failure, &size) == 0 &&
-                         failure == 0;
-  ::close(file);
-  return connected;
-}
-
 /// It is an address of this machine, and its port is free.
 bool can_listen(const std::string& link) {
   const auto found = look_up(link, AI_PASSIVE);
@@ -118,6 +97,32 @@ bool can_listen(const std::string& link) {
   return bound;
 }
 
+net::peer_link::options link_of(const node_config& config) {
+  const auto& cluster = config.cluster;
+  net::peer_link::options out;
+  out.self.cluster = cluster.name;
+  out.self.node = config.node;
+  if (!cluster.ca.empty())
+    out.tls = net::link_tls{cluster.ca.string(), cluster.cert.string(), cluster.key.string()};
+  return out;
+}
+
+/// The node and each of these reach and believe each other.
+void check_links(const node_config& config, const std::map<std::string, std::string>& links) {
+  std::string silent;
+  for (const auto& [node, trial] : net::try_links(link_of(config), links)) {
+    if (trial.result == net::link_trial::outcome::refused)
+      throw command_failure{exit_code::refused, "the node link would not come up: " + trial.why +
+                                                  "; see `cluster.tls`"};
+    if (trial.result == net::link_trial::outcome::unreachable)
+      silent += (silent.empty() ? "" : ", ") + trial.why;
+  }
+  if (!silent.empty())
+    throw command_failure{exit_code::unavailable, "this machine does not reach the link of " +
+                                                    silent +
+                                                    "; nodes must reach each other on these ports"};
+}
+
 /// What the members would refuse later is said now, before anything is written.
 void check_join(const node_config& config, const json& cluster) {
   if (const auto name = cluster.value("name", ""); name != config.cluster.name)
@@ -129,16 +134,12 @@ void check_join(const node_config& config, const json& cluster) {
                           "cannot listen at " + config.cluster.advertise +
                             ": it is no address of this machine, or in use; see "
                             "`cluster.advertise`"};
-  std::string silent;
+  std::map<std::string, std::string> links;
   for (const auto& node : cluster.value("nodes", json::array()))
     if (node.value("state", "") != "down" && node.value("membership", "") == "member" &&
-        node.value("id", "") != config.node && !is_reachable(node.value("address", "")))
-      silent +=
-        (silent.empty() ? "" : ", ") + node.value("id", "") + " at " + node.value("address", "");
-  if (!silent.empty())
-    throw command_failure{exit_code::unavailable, "this machine does not reach the link of " +
-                                                    silent +
-                                                    "; nodes must reach each other on these ports"};
+        node.value("id", "") != config.node)
+      links.emplace(node.value("id", ""), node.value("address", ""));
+  check_links(config, links);
 }
 
 /// A data folder as `join` finds it. What it makes of an empty one it takes away again when the cluster refuses the node:
