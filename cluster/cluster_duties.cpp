@@ -39,7 +39,7 @@ bool cluster_member::is_leaving() const {
 
 bool cluster_member::is_joining() const {
   const auto standings = log_->standings();
-  return groups_settled_in(standings, self_, voters_planned(standings)) < standings.size();
+  return groups_held(standings, self_) < standings.size();
 }
 
 consensus::node_id cluster_member::peer_id(std::string_view name) const {

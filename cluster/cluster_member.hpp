@@ -148,7 +148,7 @@ private:
   // ---- cluster_report: what it says to people
   void log_members();
   cluster_node_view view_of(consensus::node_id id, const known_node& node,
-                            const std::vector<group_standing>& standings, const voter_plan& plan,
+                            const std::vector<group_standing>& standings,
                             const peers_heard::table& heard) const;
 
   const parts p_;

@@ -48,16 +48,15 @@ void cluster_member::measure(std::vector<metric_value>& out) const {
 
 cluster_node_view cluster_member::view_of(consensus::node_id id, const known_node& node,
                                           const std::vector<group_standing>& standings,
-                                          const voter_plan& plan,
                                           const peers_heard::table& heard) const {
   cluster_node_view out;
   out.id = node.name;
   out.address = node.address;
   out.roles = node.roles;
   out.replicas = static_cast<std::uint32_t>(groups_held(standings, id));
-  out.membership = node.removed                                                ? "removing"
-                   : groups_settled_in(standings, id, plan) < standings.size() ? "joining"
-                                                                               : "member";
+  out.membership = node.removed                      ? "removing"
+                   : out.replicas < standings.size() ? "joining"
+                                                     : "member";
   out.leaders = static_cast<std::uint32_t>(std::count_if(
     standings.begin(), standings.end(), [&](const auto& s) { return s.leader == id; }));
   const auto found = heard.find(node.name);
@@ -74,20 +73,22 @@ cluster_node_view cluster_member::view_of(consensus::node_id id, const known_nod
   return out;
 }
 
-/// Says when a node has come into all groups, or out of all of them.
+/// Says when a node has come into all groups, or out of all of them. One that has is a member, also when it ceases to vote
+/// in a group and is out of it for a moment.
 void cluster_member::log_members() {
   std::map<std::string, std::string> now;
   const auto standings = log_->standings();
-  const auto plan = voters_planned(standings);
   for (const auto& [id, node] : *directory_->get())
     if (node.certain)
       now.emplace(node.name, !is_shown(standings, id, node)
                                ? "removed"
-                               : view_of(id, node, standings, plan, {}).membership);
-  for (const auto& [name, state] : now)
+                               : view_of(id, node, standings, {}).membership);
+  for (auto& [name, state] : now)
     if (const auto was = memberships_logged_.find(name);
         was != memberships_logged_.end() && was->second != state) {
-      if (state == "member")
+      if (was->second == "member" && state == "joining")
+        state = "member";
+      else if (state == "member")
         log::info("node-joined", {{"node", name}});
       else if (state == "removed")
         log::info("node-left", {{"node", name}});
@@ -106,8 +107,11 @@ cluster_view cluster_member::view() const {
     const auto found = table->find(id);
     return found == table->end() ? std::string{} : found->second.name;
   };
+  const auto wanted = members_wanted();
+  const auto plan = voters_planned(standings);
   for (const auto& s : standings) {
     group_view group;
+    group.settled = is_settled(s, wanted, plan);
     group.id = s.group;
     group.term = std::max(s.term, heard_.term_of(s.group));
     group.leader = name_of(s.leader);
@@ -129,10 +133,9 @@ cluster_view cluster_member::view() const {
       replica.lag = newest - replica.applied;
     out.partitions.push_back(std::move(group));
   }
-  const auto plan = voters_planned(standings);
   for (const auto& [id, node] : *table)
     if (is_shown(standings, id, node))
-      out.nodes.push_back(view_of(id, node, standings, plan, heard));
+      out.nodes.push_back(view_of(id, node, standings, heard));
   std::sort(out.nodes.begin(), out.nodes.end(),
             [](const auto& a, const auto& b) { return a.id < b.id; });
   return out;

@@ -119,13 +119,14 @@ std::size_t groups_held(const std::vector<group_standing>& here, consensus::node
   }));
 }
 
-std::size_t groups_settled_in(const std::vector<group_standing>& here, consensus::node_id who,
-                              const voter_plan& plan) {
-  return static_cast<std::size_t>(std::count_if(here.begin(), here.end(), [&](const auto& s) {
-    const auto found = plan.find(s.group);
-    const bool votes = found != plan.end() && is_in(found->second, who);
-    return votes ? s.members.is_voter(who) : is_standby(s, who);
-  }));
+bool is_settled(const group_standing& group, const wanted_members& wanted, const voter_plan& plan) {
+  const auto voters = plan.find(group.group);
+  return voters != plan.end() && std::all_of(wanted.begin(), wanted.end(), [&](const auto& one) {
+           const auto& [id, is] = one;
+           if (is.removed)
+             return group.members.find(id) == nullptr;
+           return is_in(voters->second, id) ? group.members.is_voter(id) : is_standby(group, id);
+         });
 }
 
 bool is_in_a_group(const std::vector<group_standing>& here, consensus::node_id who) {

@@ -49,9 +49,8 @@ std::vector<group_change> plan_changes(const std::vector<group_standing>& here,
 
 /// Of how many groups it has a copy, as known here.
 std::size_t groups_held(const std::vector<group_standing>& here, consensus::node_id who);
-/// In how many it is what it is to be.
-std::size_t groups_settled_in(const std::vector<group_standing>& here, consensus::node_id who,
-                              const voter_plan& plan);
+/// Everybody is in it what they are to be, and nobody else is in it.
+bool is_settled(const group_standing& group, const wanted_members& wanted, const voter_plan& plan);
 /// It is in some group yet, in whatever role.
 bool is_in_a_group(const std::vector<group_standing>& here, consensus::node_id who);
 

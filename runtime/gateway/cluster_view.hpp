@@ -32,6 +32,7 @@ struct group_view {
   std::string leader;      ///< empty: none is known
   std::uint64_t term = 0;  ///< 0: its leader has not told it yet
   std::vector<replica_view> replicas;
+  bool settled = true;  ///< everybody has the copy and the vote in it that they are to have
 };
 struct cluster_view {
   std::string name;

@@ -57,7 +57,8 @@ std::string cluster_document(const cluster_view& view) {
       json.null_field("leader");
     else
       json.field("leader", partition.leader);
-    json.field("term", partition.term).key("replicas").begin_array();
+    json.field("term", partition.term).field("settled", partition.settled);
+    json.key("replicas").begin_array();
     for (const auto& replica : partition.replicas)
       json.begin_object()
         .field("node", replica.node)

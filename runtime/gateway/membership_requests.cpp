@@ -148,7 +148,7 @@ void remove_member_node(call&& c) {
     for (const auto& one : view->nodes)
       if (one.id == node.id)
         node = one;
-  if (view && !*force && node.membership == "member" &&
+  if (view && !*force && node.membership != "removing" &&
       !can_decide_without(*view, node.id, absence::removed))
     return c.reply.refuse(error{
       errc::conflict, "without `" + node.id +

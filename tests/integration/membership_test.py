@@ -11,7 +11,7 @@ from harness.growing import ECHO, GrowingCase, Load, run
 from harness.node import cli
 from harness.waiting import eventually
 
-EXIT_REMOVED = 5
+EXIT_REMOVED = EXIT_REFUSED = 5
 
 
 class Membership(GrowingCase):
@@ -164,13 +164,22 @@ class Membership(GrowingCase):
         self.nodes["n3"].kill()
         self.joined("n4", "n2")
 
-        def is_settled():
-            seen = self.nodes.nodes_at("n1")  # n3 is dead: its votes stay where they are
+        def are_members():
+            seen = self.nodes.nodes_at("n1")
             return all(seen.get(name, {}).get("membership") == "member" for name in ("n1", "n2", "n4"))
 
-        eventually(lambda: f"n4 is what it shall be everywhere: {self.nodes.nodes_at('n1')}", is_settled, 60)
-        done = self.nodes["n2"].cli("node", "remove", "n1", "--yes", seconds=90)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        eventually(lambda: f"n4 has everything: {self.nodes.nodes_at('n1')}", are_members, 60)
+        status = self.nodes["n2"].cli("cluster", "status")
+        self.assertEqual(status.returncode, 0, status.stderr)
+        self.assertIn("that waits for nodes that are down: n3", status.stderr)  # its votes stay where they are
+        self.assertNotIn("joining", status.stderr)
+
+        def is_removed():  # not before n4 votes as well: n2 alone would be no majority
+            done = self.nodes["n2"].cli("node", "remove", "n1", "--yes", seconds=90)
+            self.assertIn(done.returncode, (0, EXIT_REFUSED), done.stdout + done.stderr)
+            return done.returncode == 0
+
+        eventually("n1 is removed", is_removed, 60, poll=0.2)
         self.check_ended_removed("n1")
         self.nodes["n3"].started()
         self.nodes.settled(["n2", "n3", "n4"])

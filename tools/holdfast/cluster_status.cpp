@@ -145,18 +145,30 @@ std::vector<std::string> cluster_findings(const json& cluster) {
 
 std::vector<std::string> membership_notes(const json& cluster) {
   std::vector<std::string> out;
-  const auto all = std::to_string(array_at(cluster, "partitions").size());
+  const auto& partitions = array_at(cluster, "partitions");
+  std::string down;
+  bool is_told = false;
   for (const auto& node : array_at(cluster, "nodes")) {
+    const auto name = printable(text_at(node, "id"));
     const auto membership = text_at(node, "membership");
-    const auto in = std::to_string(number_at(node, "replicas")) + " of " + all + " partitions";
-    const bool down = text_at(node, "state") == "down";
+    const auto in = std::to_string(number_at(node, "replicas")) + " of " +
+                    std::to_string(partitions.size()) + " partitions";
+    const bool is_down = text_at(node, "state") == "down";
     if (membership == "joining")
-      out.push_back(printable(text_at(node, "id")) + " is joining: it votes in " + in +
-                    (down ? "; it is down, and goes on when it is started" : ""));
+      out.push_back(name + " is joining: it has a copy of " + in +
+                    (is_down ? "; it is down, and goes on when it is started" : ""));
     else if (membership == "removing")
-      out.push_back(printable(text_at(node, "id")) + " is being removed: it votes in " + in +
-                    " yet");
+      out.push_back(name + " is being removed: it has a copy of " + in + " yet");
+    else if (is_down)
+      down += (down.empty() ? "" : ", ") + name;
+    is_told = is_told || membership != "member";
   }
+  const auto moving = std::count_if(partitions.begin(), partitions.end(),
+                                    [](const auto& one) { return !one.value("settled", true); });
+  if (moving != 0 && !is_told)
+    out.push_back("votes of " + std::to_string(moving) +
+                  (moving == 1 ? " partition" : " partitions") + " are still to be moved" +
+                  (down.empty() ? "" : "; that waits for nodes that are down: " + down));
   return out;
 }
 

@@ -55,6 +55,12 @@ class Nodes:
         except (Unreachable, AssertionError):
             return {}
 
+    def partitions_at(self, name):
+        try:
+            return self[name].client.get("/v1/cluster").json()["partitions"]
+        except (Unreachable, AssertionError, KeyError):
+            return [{"settled": False}]
+
     def form(self, names, more="", start=Member.start):
         """All of them as peers, from the beginning."""
         links = {name: f"127.0.0.1:{port}" for name, port in zip(names, free_ports(len(names)))}
@@ -80,6 +86,8 @@ class Nodes:
                 if sorted(seen) != sorted(names) or not self[name].is_ready():
                     return False
                 if any(one["membership"] != "member" or one["replicas"] != GROUPS for one in seen.values()):
+                    return False
+                if not all(one["settled"] for one in self.partitions_at(name)):
                     return False
             return True
 

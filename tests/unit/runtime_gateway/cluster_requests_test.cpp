@@ -16,7 +16,7 @@ cluster_view three_nodes() {
                {"n3", "10.0.0.3:7071", "down", "", 0, 3, "member"}};
   for (group_id group = 0; group <= 2; ++group)
     out.partitions.push_back(
-      {group, group == 2 ? "n2" : "n1", 4, {{"n1", 9, 0}, {"n2", 7, 2}, {"n3", 0, 9}}});
+      {group, group == 2 ? "n2" : "n1", 4, {{"n1", 9, 0}, {"n2", 7, 2}, {"n3", 0, 9}}, group != 1});
   return out;
 }
 
@@ -72,11 +72,11 @@ TEST_CASE("cluster: nodes and partitions are told as the contract names them") {
     {"id":"n3","address":"10.0.0.3:7071","state":"down","version":null,"leaders":0,"replicas":3,
      "membership":"member","roles":["gateway","worker"]}],
     "partitions":[
-    {"id":0,"leader":"n1","term":4,"replicas":[{"node":"n1","applied":9,"lag":0,"votes":true},
+    {"id":0,"leader":"n1","term":4,"settled":true,"replicas":[{"node":"n1","applied":9,"lag":0,"votes":true},
       {"node":"n2","applied":7,"lag":2,"votes":true},{"node":"n3","applied":0,"lag":9,"votes":true}]},
-    {"id":1,"leader":null,"term":4,"replicas":[{"node":"n1","applied":9,"lag":0,"votes":true},
+    {"id":1,"leader":null,"term":4,"settled":false,"replicas":[{"node":"n1","applied":9,"lag":0,"votes":true},
       {"node":"n2","applied":7,"lag":2,"votes":true},{"node":"n3","applied":0,"lag":9,"votes":true}]},
-    {"id":2,"leader":"n2","term":4,"replicas":[{"node":"n1","applied":9,"lag":0,"votes":true},
+    {"id":2,"leader":"n2","term":4,"settled":true,"replicas":[{"node":"n1","applied":9,"lag":0,"votes":true},
       {"node":"n2","applied":7,"lag":2,"votes":true},{"node":"n3","applied":0,"lag":9,"votes":true}]}]})"));
 }
 
@@ -93,7 +93,7 @@ TEST_CASE("cluster: a node that is alone answers with itself, leading everything
     "version":"0.1.0","leaders":5,"replicas":5,
     "membership":"member","roles":["gateway","worker"]}])"));
   REQUIRE(got["partitions"].size() == 5);
-  CHECK(got["partitions"][2] == json::parse(R"({"id":2,"leader":"n1","term":3,
+  CHECK(got["partitions"][2] == json::parse(R"({"id":2,"leader":"n1","term":3,"settled":true,
     "replicas":[{"node":"n1","applied":17,"lag":0,"votes":true}]})"));
   for (const auto& partition : got["partitions"])
     CHECK(partition["leader"] == "n1");

@@ -103,8 +103,22 @@ TEST_CASE("cluster status: says how far nodes are that join or leave") {
   const auto done = fake_process{}.run(server, {"cluster", "status"});
   CHECK(done.code == 0);
   CHECK(done.err ==
-        "n2 is joining: it votes in 3 of 7 partitions; it is down, and goes on when it is started\n"
-        "n3 is being removed: it votes in 1 of 7 partitions yet\n");
+        "n2 is joining: it has a copy of 3 of 7 partitions; it is down, and goes on when it is "
+        "started\n"
+        "n3 is being removed: it has a copy of 1 of 7 partitions yet\n");
+}
+
+TEST_CASE("cluster status: says that votes are to be moved, and for whom that waits") {
+  auto cluster = cluster_document(true);
+  for (const std::size_t partition : {2, 5})
+    cluster["partitions"][partition]["settled"] = false;
+  fake_server server{test::always(json_answer(200, cluster))};
+  CHECK(fake_process{}.run(server, {"cluster", "status"}).err ==
+        "votes of 2 partitions are still to be moved; that waits for nodes that are down: n2\n");
+  cluster["nodes"][1]["state"] = "up";
+  fake_server moves{test::always(json_answer(200, cluster))};
+  CHECK(fake_process{}.run(moves, {"cluster", "status"}).err ==
+        "votes of 2 partitions are still to be moved\n");
 }
 
 TEST_CASE("node remove: waits until every partition has let the node go") {
