@@ -66,6 +66,9 @@ public:
   status start(backend& commands);
   /// Reads the link's certificate files again, for connections from then on; says in the log what came of it.
   void reload_certificates();
+  std::optional<std::int64_t> certificate_expires_s() const {
+    return link_->certificate_expires_s();
+  }
   /// Lets others lead what this node leads, for at most that long; then leaves.
   void stop(std::chrono::milliseconds limit);
 

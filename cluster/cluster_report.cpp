@@ -44,6 +44,8 @@ void cluster_member::measure(std::vector<metric_value>& out) const {
   add("holdfast_cluster_snapshots_installed_total", log_->snapshots_installed());
   add("holdfast_cluster_requests_away", others_->waiting());
   add("holdfast_cluster_definitions_late_total", definitions_.late());
+  if (const auto expires_s = certificate_expires_s())
+    add("holdfast_link_certificate_expires_seconds", *expires_s);
 }
 
 cluster_node_view cluster_member::view_of(consensus::node_id id, const known_node& node,

@@ -23,6 +23,8 @@ time_us wall_now() {
 
 namespace {
 
+constexpr unsigned ticks_between_certificates = 5 * 3'600 * 12;  // of 200 ms
+
 /// What a node may use of memory: the configured limit, else that of its control group, else the machine's.
 std::uint64_t memory_limit(std::uint64_t configured) {
   if (configured != 0)
@@ -224,12 +226,13 @@ void node::impl::reload() {
   known_keys.reload();
   if (member)
     member->reload_certificates();
-  if (opts.config.tls.cert.empty())
-    return;
-  if (const auto reloaded = server->reload_tls(); !reloaded)
-    return log::error("certificate-not-reloaded", {{"why", reloaded.detail}});
-  log::info("certificate-reloaded", {{"file", opts.config.tls.cert.string()}});
-  warn_of_certificate();
+  if (!opts.config.tls.cert.empty()) {
+    if (const auto reloaded = server->reload_tls(); !reloaded)
+      log::error("certificate-not-reloaded", {{"why", reloaded.detail}});
+    else
+      log::info("certificate-reloaded", {{"file", opts.config.tls.cert.string()}});
+  }
+  warn_of_certificates();
 }
 
 /// Five times a second; what need not be so often, once in a second.
@@ -238,6 +241,8 @@ void node::impl::tick() {
   if (++ticks_done % 5 != 0)
     return;
   known_keys.look();
+  if (ticks_done % ticks_between_certificates == 0)
+    warn_of_certificates();
   if (const auto refused = front->counters().unauthorised; refused != refusals_told) {
     log::warn("requests-without-key", {{"requests", std::to_string(refused - refusals_told)}});
     refusals_told = refused;
@@ -310,7 +315,7 @@ status node::start() {
   log::info("node-started", {{"node", self.opts.config.node},
                              {"port", std::to_string(self.server->port())},
                              {"partitions", std::to_string(self.services->partitions)}});
-  self.warn_of_certificate();
+  self.warn_of_certificates();
   if (self.known_keys.is_on() && self.known_keys.size() == 0)
     log::warn("no-api-keys",
               {{"file", self.opts.config.auth.file.string()},

@@ -111,7 +111,7 @@ struct node::impl : commit_listener {
   status listen();
   void reload();
   void tick();
-  void warn_of_certificate() const;
+  void warn_of_certificates() const;
   node_status report() const;
   std::vector<metric_value> measure() const;
 };

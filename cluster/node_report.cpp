@@ -59,12 +59,21 @@ std::vector<metric_value> node::impl::measure() const {
   return out;
 }
 
-void node::impl::warn_of_certificate() const {
+void node::impl::warn_of_certificates() const {
   constexpr std::int64_t soon_s = 14 * 24 * 3'600;
-  const auto expires_s = server->certificate_expires_s();
-  if (expires_s && *expires_s - wall_now() / 1'000'000 < soon_s)
-    log::warn("certificate-expires", {{"file", opts.config.tls.cert.string()},
-                                      {"at", format_time(*expires_s * 1'000'000)}});
+  const auto look = [](const std::filesystem::path& file, std::optional<std::int64_t> expires_s) {
+    if (expires_s && *expires_s - wall_now() / 1'000'000 < soon_s)
+      log::warn("certificate-expires",
+                {{"file", file.string()},
+                 {"at", format_time(*expires_s * 1'000'000)},
+                 {"why",
+                  "renew it in its place and send this process SIGHUP; no new connection "
+                  "is believed after that time"}});
+  };
+  const auto& config = opts.config;
+  look(config.tls.cert, server->certificate_expires_s());
+  if (member && config.cluster.cert != config.tls.cert)
+    look(config.cluster.cert, member->certificate_expires_s());
 }
 
 }  // namespace holdfast

@@ -46,7 +46,9 @@ constexpr std::array descriptions{
   metric_description{"holdfast_audit_failed_total", "counter",
                      "Refused calls that the audit log had no room for"},
   metric_description{"holdfast_tls_certificate_expires_seconds", "gauge",
-                     "When the certificate expires, in seconds since 1970"},
+                     "When the certificate for HTTPS expires, in seconds since 1970"},
+  metric_description{"holdfast_link_certificate_expires_seconds", "gauge",
+                     "When the certificate for the node link expires, in seconds since 1970"},
 };
 
 const metric_description* description_of(std::string_view name) noexcept {

@@ -1,5 +1,6 @@
 #include "runtime/net/link_hub.hpp"
 
+#include <openssl/ssl.h>
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/post.hpp>
@@ -7,6 +8,7 @@
 
 #include "runtime/net/link_certificates.hpp"
 #include "runtime/net/tcp_transport.hpp"
+#include "runtime/net/tls_context.hpp"
 
 namespace holdfast::net {
 
@@ -76,13 +78,14 @@ link_status link_hub::listen() {
   return {};
 }
 
-link_status link_hub::load_tls(std::shared_ptr<tls_sides>& out) const {
+link_status link_hub::load_tls(std::shared_ptr<tls_sides>& out) {
   if (!opts_.tls)
     return {};
   auto loaded = std::make_shared<tls_sides>();
   for (auto* context : {&loaded->server, &loaded->client})
     if (const auto wrong = load_link_tls(*context, *opts_.tls); !wrong.empty())
       return {link_failure::tls, wrong};
+  expires_s_ = end_of(SSL_CTX_get0_certificate(loaded->server.native_handle()));
   out = std::move(loaded);
   return {};
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <map>
 #include <memory>
@@ -25,10 +26,11 @@ public:
 
   link_status listen();
   uint16_t port() const { return port_; }
-  void run();                                                // until `stop`
-  void stop();                                               // any thread
-  void set_peers(std::map<std::string, std::string> peers);  // any thread
-  link_status reload_tls();                                  // any thread
+  void run();                                                   // until `stop`
+  void stop();                                                  // any thread
+  void set_peers(std::map<std::string, std::string> peers);     // any thread
+  link_status reload_tls();                                     // any thread
+  int64_t certificate_expires_s() const { return expires_s_; }  // any thread; 0: no TLS
 
   std::string judge(const link_connection& about) override;
   bool is_duplicate(const link_connection& about) const override;
@@ -60,7 +62,7 @@ private:
     asio::ssl::context client{asio::ssl::context::tls_client};
   };
   /// Null without TLS.
-  link_status load_tls(std::shared_ptr<tls_sides>& out) const;
+  link_status load_tls(std::shared_ptr<tls_sides>& out);
 
   void accept();
   void on_accept(const error_code& failure, tcp_socket socket);
@@ -96,6 +98,7 @@ private:
   name_resolver names_;
   std::minstd_rand chance_;
   uint16_t port_ = 0;
+  std::atomic<int64_t> expires_s_ = 0;
   int64_t tick_ms_ = 0;
   int64_t sweep_due_ms_ = 0;
   bool stopping_ = false;

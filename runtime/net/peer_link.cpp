@@ -74,6 +74,11 @@ link_status peer_link::reload_tls() {
   return impl_->hub ? impl_->hub->reload_tls() : link_status{};
 }
 
+std::optional<int64_t> peer_link::certificate_expires_s() const {
+  const auto at = impl_->hub ? impl_->hub->certificate_expires_s() : 0;
+  return at == 0 ? std::nullopt : std::optional{at};
+}
+
 bool peer_link::send(std::string_view node, std::string frame) {
   return impl_->directory.send(node, std::move(frame), impl_->opts.frame_bytes_max);
 }

@@ -133,6 +133,9 @@ public:
   /// connections keep theirs. When they are no good, all stays as it was.
   link_status reload_tls();
 
+  /// When this node's certificate expires, in seconds since 1970; nothing without TLS.
+  std::optional<int64_t> certificate_expires_s() const;
+
   /// Never blocks. False: nothing was queued, because `node` is not connected, its queue is full,
   /// or the frame is larger than `frame_bytes_max`.
   bool send(std::string_view node, std::string frame);

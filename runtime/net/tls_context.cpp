@@ -15,14 +15,14 @@ std::string said_of(const std::string& file, const error_code& failure) {
   return file + ": " + failure.message();
 }
 
+}  // namespace
+
 int64_t end_of(const X509* certificate) {
   std::tm at{};
   if (certificate == nullptr || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &at) != 1)
     return 0;
   return static_cast<int64_t>(timegm(&at));
 }
-
-}  // namespace
 
 std::shared_ptr<tls_context> open_tls(const std::string& certificate_chain,
                                       const std::string& private_key, std::string& why) {

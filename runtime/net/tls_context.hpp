@@ -1,5 +1,6 @@
 #pragma once
 
+#include <openssl/types.h>
 #include <boost/asio/ssl/context.hpp>
 #include <cstdint>
 #include <memory>
@@ -17,6 +18,9 @@ struct tls_context {
 
   tls_context() : context(asio::ssl::context::tls_server) {}
 };
+
+/// When a certificate ends, in seconds since 1970; 0 for null, or when it does not say.
+int64_t end_of(const X509* certificate);
 
 /// TLS 1.2 and 1.3, forward secrecy and authenticated encryption only. Nothing on failure: `why`
 /// then names the file and says what is wrong with it.

@@ -368,7 +368,7 @@ class SecureCluster(unittest.TestCase):
         late.configure(late.settings())
 
         # A link certificate that the others do not trust, or that is not its own, is said before anything is promised.
-        foreign = late.settings(link_pair=self.stranger.sign("n4", alternative="DNS:n4"), link_ca=self.stranger.pem)
+        foreign = late.settings(link_pair=self.stranger.sign("n4", days="7", alternative="DNS:n4"), link_ca=self.stranger.pem)
         late.configure(foreign)
         self.check_not_joined(self.join(away), EXIT_REFUSED, "another CA", "issue its certificate", "cluster.tls")
         of_another = os.path.join(self.certs, "n1")
@@ -383,6 +383,7 @@ class SecureCluster(unittest.TestCase):
         eventually(lambda: f"it refuses the others\n{late.log()}",
                    lambda: all(late.said("peer-refused", f"node={name}", "another CA", "issue its certificate") for name in NAMES))
         eventually("the others refuse it", lambda: all(self.nodes[name].said("peer-refused", "node=n4", "another CA") for name in NAMES))
+        self.assertTrue(late.said("certificate-expires", self.stranger.folder, "SIGHUP"), late.log())
         self.assertFalse(late.is_ready())
         late.stop()
         late.configure(late.settings())

@@ -315,7 +315,7 @@ TEST_CASE_FIXTURE(link_fixture,
                   "peer_link: new certificate files count from the next handshake on") {
   auto opts = options("n2");
   const auto right = *opts.tls;
-  const auto other = tls_of(authority, "DNS:other");
+  const auto other = tls_of(authority, "DNS:other", 3);
   const auto put = [&](const link_tls& files) {
     const auto over = std::filesystem::copy_options::overwrite_existing;
     std::filesystem::copy_file(files.cert_file, opts.tls->cert_file, over);
@@ -325,7 +325,10 @@ TEST_CASE_FIXTURE(link_fixture,
   opts.tls->key_file += ".used";
   put(other);
   link_node n2{opts};
+  CHECK_FALSE(n2.link.certificate_expires_s());
   n2.start();
+  const auto expires = n2.link.certificate_expires_s();
+  REQUIRE(expires);
   auto n1 = node("n1");
   n1->link.set_peers({{"n2", n2.address()}});
   CHECK(n1->hears_refusal("other"));
@@ -335,9 +338,11 @@ TEST_CASE_FIXTURE(link_fixture,
   CHECK(broken.failure == link_failure::tls);
   CHECK(broken.detail.find(opts.tls->key_file) != std::string::npos);
   CHECK_FALSE(n1->link.connected("n2"));
+  CHECK(n2.link.certificate_expires_s() == expires);
 
   put(right);
   CHECK(n2.link.reload_tls());
+  CHECK(*n2.link.certificate_expires_s() < *expires);
   CHECK(joined(*n1, "n1", n2, "n2"));
   put(other);
   CHECK(n2.link.reload_tls());
