@@ -121,6 +121,8 @@ void shard_core::begin() {
   started_ = true;
   load_ready();
   host_.started();
+  for (const auto& one : std::exchange(deferred_, {}))
+    one.ask();
 }
 
 /// Out of a backup, and not all that was open in it is held yet: the next ones, when those before are. Before the shard
@@ -370,33 +372,6 @@ void shard_core::passivate_idle() {
     host_.passivate(at->first);
     at = cells_.erase(at);
   }
-}
-
-// ---- forks ---------------------------------------------------------------------------------------------------------
-
-void shard_core::fork(const agent_name& from, seq_no at, agent_name to, request_ref client,
-                      const std::shared_ptr<const audit_recorded>& audit) {
-  if (!decides_for(client))
-    return;
-  auto copy = copy_at(records_, options_.group, from, at);
-  if (!copy) {
-    host_.tell(client, copy.error());
-    return;
-  }
-  auto record = std::make_shared<turn_record>();
-  outbox_message message;
-  message.kind = outbox_kind::fork;
-  message.source = from;
-  message.target = std::move(to);
-  message.fork_at = at;
-  message.payload = codec::encode(*copy);
-  const group_id target = group_of(message.target, options_.partitions);
-  record->facts.push_back(message_sent{target, 0, std::move(message)});
-  if (audit)
-    record->facts.push_back(*audit);
-  partition_turn turn;
-  turn.forks = client;
-  propose_partition(std::move(record), std::move(turn));
 }
 
 }  // namespace holdfast

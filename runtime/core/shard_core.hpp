@@ -4,6 +4,7 @@
 // it — or the simulator — calls in and does what `shard_host` asks.
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <set>
 #include <unordered_map>
@@ -66,6 +67,7 @@ struct shard_options {
   std::size_t queued_events_max = 4'096;  ///< client events in memory, of all agents
   std::size_t waiters_max = 1'000;        ///< clients that wait for the end of one run
   std::size_t commands_per_turn_max = 64;
+  std::size_t deferred_max = 1'024;        ///< other requests that wait for the term to begin
   std::int64_t agent_idle_us = 5'000'000;  ///< then it is passivated
   std::size_t agents_loaded_max = 20'000;
   std::uint64_t inbound_beyond_max =
@@ -113,7 +115,8 @@ public:
   /// What it has still to tell, take, fire or write; nothing when it is at rest.
   std::size_t unfinished() const noexcept {
     return once_.size() + taking_.size() + waiters_.size() + partition_turns_.size() +
-           refused_.size() + acks_.size() + firing_.size() + forks_.size() + settling_.size();
+           refused_.size() + acks_.size() + firing_.size() + forks_.size() + settling_.size() +
+           deferred_.size();
   }
 
 private:
@@ -137,6 +140,11 @@ private:
     digest128 body;
     bool until_end = false;
   };
+  /// Asked before the term had begun.
+  struct deferred_request {
+    request_ref from;
+    std::function<void()> ask;
+  };
   struct once_in_flight {
     digest128 body;
     std::vector<repeat> repeats;
@@ -157,7 +165,8 @@ private:
   void pump(const agent_name& name, cell& c);
   void propose_turn(const agent_name& name, cell& c);
   bool propose(std::shared_ptr<const turn_record> record, bool& overloaded);
-  bool decides_for(const request_ref& from);
+  bool decides() const noexcept { return started_ && !ended_; }
+  void defer(const request_ref& from, std::function<void()> ask);
   void propose_partition(std::shared_ptr<turn_record> record, partition_turn turn);
   void refuse(cell& c, const error& why);
   void number_messages(turn_record& record);
@@ -191,6 +200,7 @@ private:
   std::unordered_map<agent_name, cell> cells_;
   std::map<digest128, once_in_flight> once_;
   std::unordered_map<run_id, std::vector<waiter>> waiters_;
+  std::vector<deferred_request> deferred_;
   std::map<const turn_record*, partition_turn> partition_turns_;
   std::deque<std::shared_ptr<const turn_record>>
     refused_;  // must be proposed again: they hold outcomes

@@ -224,18 +224,45 @@ TEST_CASE("ask: a question and its answer cross partitions and restarts") {
   CHECK(node.disk.size(family::outbox) == 0);
 }
 
-TEST_CASE("fork: a fork or a redrive that is asked for before the term has begun is refused") {
+TEST_CASE("shard: what is asked before the term has begun is done when it has") {
   shard_bench node;
   node.send(llm_a);
   node.run();
   REQUIRE(node.log->depose(1, false));
   REQUIRE(node.log->lead(1));  // and `leader_started` is not committed yet
-  CHECK(node.refusal(node.fork(llm_a, 1, {"llm", "copy"})) == errc::overloaded);
-  CHECK(node.refusal(node.settle(event_id{make_id(1, 1, 0, 1)}, true)) == errc::overloaded);
+  const auto forked = node.fork(llm_a, 1, {"llm", "copy"});
+  const auto settled = node.settle(event_id{make_id(1, 1, 0, 1)}, true);
+  const auto sent = node.route(routed("go", "1"));
+  for (const auto request : {forked, settled, sent})
+    CHECK(node.answers(request).empty());
+  CHECK(node.shard_of(llm_a).unfinished() > 0);
   node.run();
-  const auto again = node.fork(llm_a, 1, {"llm", "copy"});
-  node.run();
-  CHECK(node.only_answer<command_done>(again).agent == agent_name{"llm", "copy"});
+  CHECK(node.only_answer<command_done>(forked).agent == agent_name{"llm", "copy"});
+  CHECK(node.refusal(settled) == errc::not_found);
+  CHECK_FALSE(node.only_answer<routed_event>(sent).replayed);
+}
+
+TEST_CASE("shard: what waits for a term that is over before it has begun is told so") {
+  shard_bench node;
+  node.log_says = errc::overloaded;
+  node.restart();
+  const auto sent = node.route(routed("go", "1"));
+  node.advance(1'000'000);
+  CHECK(node.answers(sent).empty());
+  node.log_says = errc::not_leader;
+  node.advance(1'000'000);
+  CHECK(node.shards_ended == std::vector{errc::not_leader});
+  CHECK(node.refusal(sent) == errc::not_leader);
+  CHECK(node.refusal(node.route(routed("go", "1"))) == errc::not_leader);
+}
+
+TEST_CASE("shard: so many requests wait for a term to begin, and no more") {
+  shard_bench node;
+  REQUIRE(node.log->depose(1, false));
+  REQUIRE(node.log->lead(1));
+  for (std::size_t i = 0; i < shard_options{}.deferred_max; ++i)
+    REQUIRE(node.answers(node.route(routed("go", std::to_string(i)))).empty());
+  CHECK(node.refusal(node.route(routed("go", "1"))) == errc::overloaded);
 }
 
 TEST_CASE("fork: makes an agent of its own, in whatever partition") {
