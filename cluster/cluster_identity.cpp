@@ -218,25 +218,26 @@ void put_folder_of(std::string_view peer, const std::string& folder, write_set& 
 
 void put_removed(write_set& out) { out.put(family::meta, keys::node(removed_key), "1"); }
 
-std::string refusal_of(const net::link_hello& peer, const admission& at, const known_node* known,
-                       const std::string& folder, bool is_in_a_group) {
+net::link_verdict refusal_of(const net::link_hello& peer, const admission& at,
+                             const known_node* known, const std::string& folder,
+                             bool is_in_a_group) {
   if (known && known->removed && !is_in_a_group)
-    return removed_notice(peer.node);
+    return {removed_notice(peer.node), true};
   if (auto wrong = level_problem({peer.feature_oldest, peer.feature_newest}, at.feature_level);
       !wrong.empty())
-    return wrong;
+    return {wrong};
   if (peer.partitions != at.partitions)
-    return "it has " + std::to_string(peer.partitions) + " partitions, " + at.node + " has " +
-           std::to_string(at.partitions) +
-           "; write the same `cluster.partitions` and start it with an empty data folder";
+    return {"it has " + std::to_string(peer.partitions) + " partitions, " + at.node + " has " +
+            std::to_string(at.partitions) +
+            "; write the same `cluster.partitions` and start it with an empty data folder"};
   if (!known)
-    return "`" + peer.node + "` is not among the members that " + at.node +
-           " knows; `holdfast cluster join` makes it one";
+    return {"`" + peer.node + "` is not among the members that " + at.node +
+            " knows; `holdfast cluster join` makes it one"};
   const auto& expected = known->folder.empty() ? folder : known->folder;
   if (!expected.empty() && expected != peer.folder)
-    return "`" + peer.node +
-           "` was a member with another data folder, and has forgotten what it promised; put its "
-           "folder back, or add the node under a new name";
+    return {"`" + peer.node +
+            "` was a member with another data folder, and has forgotten what it promised; put its "
+            "folder back, or add the node under a new name"};
   return {};
 }
 

@@ -40,8 +40,9 @@ struct admission {
 };
 /// Empty: welcome. Else the reason, for an operator. `known`: null when nobody has told of it; `folder`: that it had
 /// before, or empty; `is_in_a_group`: a node that is removed still takes part in a group.
-std::string refusal_of(const net::link_hello& peer, const admission& at, const known_node* known,
-                       const std::string& folder, bool is_in_a_group);
+net::link_verdict refusal_of(const net::link_hello& peer, const admission& at,
+                             const known_node* known, const std::string& folder,
+                             bool is_in_a_group);
 
 // ---- before a node is started: what `holdfast cluster` does to its folder
 

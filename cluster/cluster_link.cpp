@@ -14,7 +14,7 @@ constexpr std::size_t raft_frame_bytes_max = 8U << 20;
 
 // ---- who is let in ---------------------------------------------------------------------------------------------------
 
-std::string cluster_member::admit(const net::link_hello& peer) {
+net::link_verdict cluster_member::admit(const net::link_hello& peer) {
   const auto id = node_id_of(peer.node);
   const auto known = directory_->find(id);
   std::string folder;
@@ -49,12 +49,6 @@ void cluster_member::peer_up(const net::link_hello& peer) {
     if (auto written = p_.disk->write(mark, true); !written)
       end_process(written.error());
   });
-}
-
-void cluster_member::peer_refused(std::string_view node, std::string_view why) {
-  log::error("peer-refused", {{"node", std::string{node}}, {"why", std::string{why}}});
-  if (why.find(removed_notice(p_.node)) != std::string_view::npos)
-    end_removed();
 }
 
 /// The folder is marked first, so that it never starts again.

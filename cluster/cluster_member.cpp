@@ -141,7 +141,10 @@ status cluster_member::start(backend& commands) {
   on.frame = [this](std::string_view node, net::link_frame&& frame) {
     received(node, std::move(frame));
   };
-  on.refused = [this](std::string_view node, std::string_view why) { peer_refused(node, why); };
+  on.refused = [](std::string_view node, std::string_view why) {
+    log::error("peer-refused", {{"node", std::string{node}}, {"why", std::string{why}}});
+  };
+  on.removed = [this](std::string_view /*node*/) { end_removed(); };
   if (auto started = log_->start(groups); !started)
     return started;
   if (const auto listening = link_->start(std::move(on)); !listening)

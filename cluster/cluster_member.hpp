@@ -127,9 +127,8 @@ private:
   void tick();
 
   // ---- cluster_link: what goes over it
-  std::string admit(const net::link_hello& peer);
+  net::link_verdict admit(const net::link_hello& peer);
   void peer_up(const net::link_hello& peer);
-  void peer_refused(std::string_view node, std::string_view why);
   void end_removed();
   bool send_frame(consensus::node_id to, const link_frame& frame);
   void received(std::string_view node, net::link_frame&& frame);

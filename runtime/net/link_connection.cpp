@@ -156,10 +156,12 @@ void link_connection::on_answer(const error_code& failure) {
   auto* tls = stream().tls();
   if (failure == websocket::error::upgrade_declined) {
     const auto why = finder(response_)(link_refusal_header);
+    const bool for_good = finder(response_)(link_for_good_header) == shared_.self.hello.node;
     if (why == duplicate_mark || (why == link_trial_passed && shared_.self.trial))
       ended(link_end::quietly, {});
     else if (!why.empty())
-      ended(link_end::refused, who() + " refuses this node: " + printable(why));
+      ended(for_good ? link_end::removed : link_end::refused,
+            who() + " refuses this node: " + printable(why));
     else
       ended(link_end::refused, who() + " answers with HTTP status " +
                                  std::to_string(response_.result_int()) +
@@ -175,13 +177,15 @@ void link_connection::on_answer(const error_code& failure) {
     drop();
     return;
   }
-  auto why = from_headers(finder(response_), peer_);
-  believed_ = why.empty();
+  link_verdict verdict{from_headers(finder(response_), peer_)};
+  believed_ = verdict.refusal.empty();
   if (believed_)
-    why = shared_.owner.judge(*this);
+    verdict = shared_.owner.judge(*this);
   await_welcome();
-  if (!why.empty())
-    end(link_end::refused, websocket::close_code::policy_error, why);
+  if (!verdict.refusal.empty())
+    end(link_end::refused,
+        verdict.for_good ? link_close_for_good : uint16_t{websocket::close_code::policy_error},
+        verdict.refusal);
   else if (shared_.self.hello.node < node() && !open())
     end(link_end::quietly, link_close_duplicate, {});
   else
@@ -243,16 +247,17 @@ void link_connection::on_request(const error_code& failure) {
 }
 
 void link_connection::judge_request(const http_request& request) {
-  auto why = from_headers(finder(request), peer_);
-  if (why.empty())
-    why = carries(peer_.hello.node);
-  believed_ = why.empty();
+  link_verdict verdict{from_headers(finder(request), peer_)};
+  if (verdict.refusal.empty())
+    verdict.refusal = carries(peer_.hello.node);
+  believed_ = verdict.refusal.empty();
   const bool trial = believed_ && peer_.trial;
   if (believed_)
-    why = trial ? mismatch_of(shared_.self, peer_, {}) : shared_.owner.judge(*this);
-  if (!why.empty()) {
-    answer(403, why);
-    ended(link_end::refused, who() + ": this node refuses it: " + why);
+    verdict =
+      trial ? link_verdict{mismatch_of(shared_.self, peer_, {})} : shared_.owner.judge(*this);
+  if (!verdict.refusal.empty()) {
+    answer(403, verdict.refusal, verdict.for_good);
+    ended(link_end::refused, who() + ": this node refuses it: " + verdict.refusal);
   } else if (trial) {
     answer(200, std::string{link_trial_passed});
     ended(link_end::quietly, {});
@@ -279,12 +284,13 @@ void link_connection::accept(const http_request& request) {
 }
 
 /// Ends in HTTP; the reason is for the peer.
-void link_connection::answer(unsigned status, const std::string& why_for_peer) {
+void link_connection::answer(unsigned status, const std::string& why_for_peer, bool for_good) {
   phase_ = phase::lingering;
   deadline_ms_ = shared_.now_ms + linger_ms;
   const auto why = printable(why_for_peer);
   head_ = "HTTP/1.1 " + std::string{link_status_line(status)} + "\r\n" +
           std::string{link_refusal_header} + ": " + why +
+          (for_good ? "\r\n" + std::string{link_for_good_header} + ": " + node() : "") +
           "\r\nContent-Type: text/plain\r\nContent-Length: " + std::to_string(why.size() + 1) +
           "\r\nConnection: close\r\n\r\n" + why + "\n";
   asio::async_write(stream(), asio::buffer(head_),

@@ -23,14 +23,15 @@ enum class link_end : uint8_t {
   quietly,  ///< nothing went wrong: another connection is the one, or we are told to
   failed,   ///< the network, or the peer went away
   refused,  ///< somebody has to look into it
+  removed,  ///< the peer, which is believed, has refused this node for good
 };
 
 /// Who keeps the connections and decides about them. Called on the io thread.
 class link_owner {
 public:
   virtual ~link_owner() = default;
-  /// May this peer come in? Empty: yes. Else why not, fit for both sides.
-  virtual std::string judge(const link_connection& about) = 0;
+  /// May this peer come in? If not: why, fit for both sides.
+  virtual link_verdict judge(const link_connection& about) = 0;
   /// Is there a connection with this peer already, which a new one cannot replace?
   virtual bool is_duplicate(const link_connection& about) const = 0;
   /// It becomes the one connection of its pair, or is a duplicate: false. Gives it its counters.
@@ -106,7 +107,7 @@ private:
   void on_request(const error_code& failure);
   void judge_request(const http_request& request);
   void accept(const http_request& request);
-  void answer(unsigned status, const std::string& why_for_peer);
+  void answer(unsigned status, const std::string& why_for_peer, bool for_good = false);
   std::string carries(const std::string& node) const;
   void linger();
 

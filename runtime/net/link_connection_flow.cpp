@@ -148,6 +148,8 @@ void link_connection::on_broken(const error_code& failure) {
     const auto text = printable({reason.reason.data(), reason.reason.size()});
     if (reason.code == link_close_duplicate)
       ended(link_end::quietly, {});
+    else if (phase_ == phase::welcome && reason.code == link_close_for_good && believed_)
+      ended(link_end::removed, who() + " refuses this node: " + text);
     else if (phase_ == phase::welcome && reason.code == websocket::close_code::policy_error)
       ended(link_end::refused, who() + " refuses this node: " + text);
     else

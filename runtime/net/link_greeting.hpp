@@ -22,12 +22,14 @@ struct link_greeting {
 inline constexpr std::string_view link_path = "/holdfast/link";
 inline constexpr std::string_view link_version = "1";  // of the records and these headers
 inline constexpr std::string_view link_refusal_header = "Holdfast-Link-Refusal";
+inline constexpr std::string_view link_for_good_header = "Holdfast-Link-Removed";  // who
 inline constexpr std::string_view link_trial_passed = "believed";  // in place of a refusal
 inline constexpr size_t link_head_bytes_max = 8 << 10;
 
 /// Why a WebSocket was closed, beside the codes of RFC 6455.
 inline constexpr uint16_t link_close_duplicate = 4001;  // another connection is the one
-inline constexpr uint16_t link_close_removed = 4002;    // no longer a peer here
+inline constexpr uint16_t link_close_dropped = 4002;    // no longer a peer here
+inline constexpr uint16_t link_close_for_good = 4003;   // and no member any more: it shall end
 
 std::vector<std::pair<std::string, std::string>> to_headers(const link_greeting& from);
 

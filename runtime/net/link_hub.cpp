@@ -215,7 +215,7 @@ void link_hub::remove_target(const std::string& node) {
   targets_.erase(found);
   if (const auto session = sessions_.find(node); session != sessions_.end()) {
     const auto connection = session->second;
-    connection->end(link_end::failed, link_close_removed,
+    connection->end(link_end::failed, link_close_dropped,
                     node + " is not a peer of " + opts_.self.node + " any more");
   }
   forget_if_unused(node);

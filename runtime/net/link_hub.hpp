@@ -32,7 +32,7 @@ public:
   link_status reload_tls();                                     // any thread
   int64_t certificate_expires_s() const { return expires_s_; }  // any thread; 0: no TLS
 
-  std::string judge(const link_connection& about) override;
+  link_verdict judge(const link_connection& about) override;
   bool is_duplicate(const link_connection& about) const override;
   bool claim(link_connection& by) override;
   void on_up(link_connection& which) override;

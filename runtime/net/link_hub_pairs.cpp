@@ -10,12 +10,12 @@ constexpr int64_t session_proven_ms = 1'000;  // a shorter one counts as another
 
 }  // namespace
 
-std::string link_hub::judge(const link_connection& about) {
+link_verdict link_hub::judge(const link_connection& about) {
   const auto& peer = about.peer();
   if (auto wrong = mismatch_of(shared_.self, peer, about.dialled() ? about.node() : "");
       !wrong.empty())
-    return wrong;
-  return on_.admit ? on_.admit(peer.hello) : std::string{};
+    return {wrong};
+  return on_.admit ? on_.admit(peer.hello) : link_verdict{};
 }
 
 /// Only the node with the smaller name judges. A peer that runs anew has no other connection any
@@ -88,8 +88,10 @@ void link_hub::on_ended(link_connection& which, link_end how, const std::string&
   if (const auto found = targets_.find(node);
       found != targets_.end() && found->second.trying.get() == &which)
     attempt_failed(node, how, why);
-  if (how == link_end::refused)
+  if (how == link_end::refused || how == link_end::removed)
     report(which.is_known() ? node : which.address(), why);
+  if (how == link_end::removed && on_.removed)
+    on_.removed(node);
 }
 
 void link_hub::report(const std::string& about, const std::string& why) {

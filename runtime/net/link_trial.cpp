@@ -44,8 +44,8 @@ public:
     return std::move(out_);
   }
 
-  std::string judge(const link_connection& about) override {
-    return mismatch_of(shared_.self, about.peer(), about.node());
+  link_verdict judge(const link_connection& about) override {
+    return {mismatch_of(shared_.self, about.peer(), about.node())};
   }
   bool is_duplicate(const link_connection& /*about*/) const override { return false; }
   bool claim(link_connection& /*by*/) override { return false; }

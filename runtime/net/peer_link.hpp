@@ -24,6 +24,12 @@ struct link_hello {
   bool operator==(const link_hello&) const = default;
 };
 
+/// Whether a peer may come in.
+struct link_verdict {
+  std::string refusal;    ///< empty: it may. Else why not; the peer is told
+  bool for_good = false;  ///< it is no member any more and shall end: it hears `removed`
+};
+
 /// PEM files. Peers are verified against `ca_file` alone, never against the system's authorities.
 struct link_tls {
   std::string ca_file;
@@ -99,15 +105,17 @@ public:
   /// Called on the link's one thread; must not block. None is called after `stop` has returned, and
   /// `stop` itself calls no `down`.
   struct events {
-    /// Judges a peer whose certificate, cluster and name are right already. Empty: welcome. Else
-    /// the reason, which the peer is told. Called for each attempt, on both sides.
-    std::function<std::string(const link_hello& peer)> admit;
+    /// Judges a peer whose certificate, cluster and name are right already. Called for each attempt,
+    /// on both sides.
+    std::function<link_verdict(const link_hello& peer)> admit;
     std::function<void(const link_hello& peer)> up;
     std::function<void(std::string_view node, std::string_view why)> down;
     std::function<void(std::string_view node, link_frame&& frame)> frame;
     /// A peer refused us or we it; for an operator, says what to do. The same text about the same
     /// peer comes at most once in 30 s.
     std::function<void(std::string_view node_or_address, std::string_view why)> refused;
+    /// A peer that this node believes has refused it for good; after `refused`.
+    std::function<void(std::string_view node)> removed;
   };
 
   explicit peer_link(options opts);

@@ -155,39 +155,45 @@ TEST_CASE("identity: the groups of a node alone go on behind what they have appl
 }
 
 TEST_CASE("admission: a member is let in, with whatever folder it came first") {
-  CHECK(refusal_of(hello_of("n2"), judge, &member, {}, true).empty());
-  CHECK(refusal_of(hello_of("n2"), judge, &member, "folder", true).empty());
+  CHECK(refusal_of(hello_of("n2"), judge, &member, {}, true).refusal.empty());
+  CHECK(refusal_of(hello_of("n2"), judge, &member, "folder", true).refusal.empty());
 }
 
 TEST_CASE("admission: who cannot do the cluster's feature level is refused and told what to do") {
   auto other = hello_of("n2");
   other.feature_newest = 5;
-  CHECK(refusal_of(other, judge, &member, {}, true).empty());
+  CHECK(refusal_of(other, judge, &member, {}, true).refusal.empty());
   other.feature_oldest = 3;
-  CHECK(refusal_of(other, judge, &member, {}, true).find("in between") != std::string::npos);
+  CHECK(refusal_of(other, judge, &member, {}, true).refusal.find("in between") !=
+        std::string::npos);
   other.feature_oldest = other.feature_newest = 1;
-  CHECK(refusal_of(other, judge, &member, {}, true).find("newer release") != std::string::npos);
+  CHECK(refusal_of(other, judge, &member, {}, true).refusal.find("newer release") !=
+        std::string::npos);
 }
 
 TEST_CASE("admission: strangers, emptied folders and other partitions are refused") {
-  CHECK(refusal_of(hello_of("n2"), judge, nullptr, {}, false).find("not among") !=
+  CHECK(refusal_of(hello_of("n2"), judge, nullptr, {}, false).refusal.find("not among") !=
         std::string::npos);
-  CHECK(refusal_of(hello_of("n2"), judge, &member, "before", true).find("another data folder") !=
-        std::string::npos);
+  CHECK(refusal_of(hello_of("n2"), judge, &member, "before", true)
+          .refusal.find("another data folder") != std::string::npos);
   auto recorded = member;
   recorded.folder = "recorded";
-  CHECK(refusal_of(hello_of("n2"), judge, &recorded, "folder", true).find("another data folder") !=
-        std::string::npos);
+  CHECK(refusal_of(hello_of("n2"), judge, &recorded, "folder", true)
+          .refusal.find("another data folder") != std::string::npos);
   auto other = hello_of("n2");
   other.partitions = 12;
-  CHECK(refusal_of(other, judge, &member, {}, true).find("12 partitions") != std::string::npos);
+  CHECK(refusal_of(other, judge, &member, {}, true).refusal.find("12 partitions") !=
+        std::string::npos);
 }
 
 TEST_CASE("admission: a removed node is told so, once no group has it any more") {
   auto removed = member;
   removed.removed = true;
-  CHECK(refusal_of(hello_of("n2"), judge, &removed, "folder", true).empty());
-  CHECK(refusal_of(hello_of("n2"), judge, &removed, "folder", false) == removed_notice("n2"));
+  CHECK(refusal_of(hello_of("n2"), judge, &removed, "folder", true).refusal.empty());
+  const auto gone = refusal_of(hello_of("n2"), judge, &removed, "folder", false);
+  CHECK(gone.refusal == removed_notice("n2"));
+  CHECK(gone.for_good);
+  CHECK_FALSE(refusal_of(hello_of("n2"), judge, nullptr, {}, false).for_good);
 }
 
 TEST_CASE("directory: what group 0 says counts before what was told, heard and configured") {

@@ -22,7 +22,10 @@ public:
 
   void start() {
     const auto status = link.start({
-      .admit = [this](const link_hello& peer) { return admit ? admit(peer) : std::string{}; },
+      .admit =
+        [this](const link_hello& peer) {
+          return link_verdict{admit ? admit(peer) : std::string{}, for_good};
+        },
       .up =
         [this](const link_hello& peer) {
           ++ups;
@@ -44,6 +47,7 @@ public:
         [this](std::string_view who, std::string_view why) {
           refused.push(std::string{who} + ": " + std::string{why});
         },
+      .removed = [this](std::string_view) { ++removals; },
     });
     REQUIRE_MESSAGE(status, status.detail);
   }
@@ -77,7 +81,9 @@ public:
   std::function<std::string(const link_hello&)> admit;
   std::function<void(std::string_view, link_frame&&)> on_frame;
 
-  std::atomic<int> ups = 0, downs = 0;
+  bool for_good = false;  ///< what `admit` refuses
+
+  std::atomic<int> ups = 0, downs = 0, removals = 0;
   channel<link_hello> hellos;
   channel<std::string> down, refused, frames;
   peer_link link;

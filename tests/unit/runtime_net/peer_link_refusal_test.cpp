@@ -189,6 +189,51 @@ TEST_CASE_FIXTURE(link_refusal_fixture,
                             " is of an older life of " + name));
   CHECK(refused.hears_refusal("refuses this node: the folder folder-of-" + name));
   CHECK(a.ups + b.ups + a.downs + b.downs == 0);
+  CHECK(a.removals + b.removals == 0);
+}
+
+TEST_CASE_FIXTURE(link_refusal_fixture,
+                  "peer_link: who is refused for good hears that it was removed, whoever dialled") {
+  const std::string long_name(60, 'n');
+  link_node gone{options(long_name)}, judge{options("judge")};
+  bool judge_dials = true;
+  SUBCASE("the node that was dialled refuses") { judge_dials = false; }
+  SUBCASE("the node that dialled refuses") {}
+  judge.admit = [](const link_hello& peer) {
+    return peer.node +
+           " was removed from the cluster, and so much is said of it that no header "
+           "and no reason of a WebSocket has room for it all, whatever its name";
+  };
+  judge.for_good = true;
+  gone.start();
+  judge.start();
+  if (judge_dials)
+    judge.link.set_peers({{long_name, gone.address()}});
+  else
+    gone.link.set_peers({{"judge", judge.address()}});
+  CHECK(eventually([&] { return gone.removals > 0; }));
+  CHECK(judge.removals == 0);
+  CHECK(gone.ups + judge.ups == 0);
+}
+
+TEST_CASE_FIXTURE(link_refusal_fixture,
+                  "peer_link: what a stranger says in a request removes nobody") {
+  auto opts = options("a");
+  opts.tls.reset();
+  link_node a{opts};
+  a.start();
+  const std::string upgrade =
+    "GET /holdfast/link HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+  for (const auto* header :
+       {"Holdfast-Link: `a` was removed from the cluster, for good", "Holdfast-Link-Removed: a",
+        "Holdfast-Link: 1\r\nHoldfast-Link-Removed: a"}) {
+    auto socket = raw_socket::connect(a.link.port());
+    socket.send(upgrade + header + "\r\n\r\n");
+    CHECK(socket.read_all().substr(0, 12) == "HTTP/1.1 403");
+    CHECK_FALSE(a.refused.pop().empty());
+  }
+  CHECK(a.removals == 0);
 }
 
 TEST_CASE_FIXTURE(link_refusal_fixture,
@@ -274,7 +319,8 @@ TEST_CASE_FIXTURE(link_refusal_fixture,
   CHECK(says("GET /holdfast/link HTTP/1.1\r\n").empty());  // never ends: closed in time
   const std::string hello =
     "Holdfast-Link: 1\r\nHoldfast-Cluster: red\r\nHoldfast-Folder: f\r\nHoldfast-Version: 1\r\n"
-    "Holdfast-Feature-Oldest: 1\r\nHoldfast-Feature-Newest: 1\r\nHoldfast-Partitions: 1\r\nHoldfast-Run: 1\r\n";
+    "Holdfast-Feature-Oldest: 1\r\nHoldfast-Feature-Newest: 1\r\nHoldfast-Partitions: "
+    "1\r\nHoldfast-Run: 1\r\n";
   CHECK(says("GET /holdfast/link HTTP/1.1\r\n" + upgrade + hello +
              "Holdfast-Node: ../x\r\nHoldfast-Window: 1\r\n\r\n") == "HTTP/1.1 403");
   CHECK(says("GET /holdfast/link HTTP/1.1\r\n" + upgrade + hello +
@@ -355,7 +401,8 @@ TEST_CASE_FIXTURE(link_refusal_fixture,
     "GET /holdfast/link HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     "Holdfast-Link: 1\r\nHoldfast-Cluster: red\r\nHoldfast-Node: b\r\nHoldfast-Folder: f\r\n"
-    "Holdfast-Version: 1\r\nHoldfast-Feature-Oldest: 1\r\nHoldfast-Feature-Newest: 1\r\nHoldfast-Partitions: 1\r\nHoldfast-Run: "
+    "Holdfast-Version: 1\r\nHoldfast-Feature-Oldest: 1\r\nHoldfast-Feature-Newest: "
+    "1\r\nHoldfast-Partitions: 1\r\nHoldfast-Run: "
     "1\r\n"
     "Holdfast-Window: 1000000\r\n\r\n");
   hand.read_until("\r\n\r\n");
@@ -381,7 +428,8 @@ TEST_CASE_FIXTURE(link_refusal_fixture,
     "GET /holdfast/link HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     "Holdfast-Link: 1\r\nHoldfast-Cluster: red\r\nHoldfast-Node: b\r\nHoldfast-Folder: f\r\n"
-    "Holdfast-Version: 1\r\nHoldfast-Feature-Oldest: 1\r\nHoldfast-Feature-Newest: 1\r\nHoldfast-Partitions: 1\r\nHoldfast-Run: "
+    "Holdfast-Version: 1\r\nHoldfast-Feature-Oldest: 1\r\nHoldfast-Feature-Newest: "
+    "1\r\nHoldfast-Partitions: 1\r\nHoldfast-Run: "
     "1\r\n"
     "Holdfast-Window: 1000000\r\n\r\n");
   hand.read_until("\r\n\r\n");
