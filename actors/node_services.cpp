@@ -7,9 +7,13 @@ void shard_directory::put(group_id group, shard_actor shard) {
   shards_[group] = std::move(shard);
 }
 
-void shard_directory::remove(group_id group) {
+bool shard_directory::remove(group_id group, const shard_actor& shard) {
   std::unique_lock lock{mutex_};
-  shards_.erase(group);
+  const auto found = shards_.find(group);
+  if (found == shards_.end() || found->second != shard)
+    return false;
+  shards_.erase(found);
+  return true;
 }
 
 shard_actor shard_directory::find(group_id group) const {

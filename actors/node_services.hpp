@@ -31,7 +31,8 @@ struct model_endpoint {
 class shard_directory {
 public:
   void put(group_id group, shard_actor shard);
-  void remove(group_id group);
+  /// True when it was this one that was listed; the successor of one that ends late stays.
+  bool remove(group_id group, const shard_actor& shard);
   /// An invalid handle when no shard of that group runs here.
   shard_actor find(group_id group) const;
   std::vector<shard_actor> all() const;
@@ -89,7 +90,7 @@ struct node_services {
   /// A shard leads and decides from now on.
   std::function<void(group_id)> shard_started;
   /// A shard is over and must be started again from the log.
-  std::function<void(group_id, errc)> shard_ended;
+  std::function<void(const shard_actor&, group_id, errc)> shard_ended;
 };
 
 using services_ptr = std::shared_ptr<const node_services>;

@@ -112,7 +112,7 @@ public:
   }
 
   void ended(errc why) override {
-    services_->shard_ended(group_, why);
+    services_->shard_ended(shard_actor{self_}, group_, why);
     self_->quit(caf::exit_reason::user_shutdown);
   }
 

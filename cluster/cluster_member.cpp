@@ -163,12 +163,12 @@ void cluster_member::stop(std::chrono::milliseconds limit) {
   ticks_.reset();
   if (others_)
     others_->stop();
-  if (snapshots_)
-    snapshots_->stop();
   if (log_)
     log_->stop();
   if (link_)
     link_->stop();
+  if (snapshots_)  // the log installs what they hold, the link asks them for more
+    snapshots_->stop();
 }
 
 void cluster_member::tick() {

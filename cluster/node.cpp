@@ -161,12 +161,12 @@ void node::impl::fill_services() {
     return !suspects.empty() && suspects.contains(agent);
   };
   s.shard_started = [this](group_id) { ++shards_started; };
-  s.shard_ended = [this](group_id group, errc why) {
+  s.shard_ended = [this](const shard_actor& shard, group_id group, errc why) {
     if (why != errc::not_leader)
       log::error("shard-ended",
                  {{"group", std::to_string(group)}, {"why", std::string{to_string(why)}}});
-    shards.remove(group);
-    requests.lose(group);
+    if (shards.remove(group, shard))
+      requests.lose(group);
   };
 }
 

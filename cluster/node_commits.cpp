@@ -59,7 +59,7 @@ void node::impl::lost(group_id group, std::uint64_t, errc) {
     const std::lock_guard lock{catalogue_mutex};
     caf::anon_send(std::exchange(catalogue, catalog_actor{}), atom::lost_v);
   } else if (auto shard = shards.find(group)) {
-    shards.remove(group);
+    shards.remove(group, shard);
     caf::anon_send(shard, atom::lost_v);
   }
   requests.lose(group);

@@ -40,9 +40,8 @@ std::uint64_t published_groups::lease_until_ms(group_id group, std::uint64_t ter
   if (term == 0 || group >= groups_.size())
     return 0;
   const auto& p = groups_[group];
-  return p.term.load(std::memory_order_acquire) == term
-           ? p.lease_until_ms.load(std::memory_order_acquire)
-           : 0;
+  const auto lease_until_ms = p.lease_until_ms.load(std::memory_order_acquire);
+  return p.term.load(std::memory_order_acquire) == term ? lease_until_ms : 0;
 }
 
 std::uint64_t published_groups::lease_until_ms(group_id group) const noexcept {

@@ -192,6 +192,11 @@ void erase_leftovers(group_id group, stored_range& range, write_set& out, erase_
   mark(group, range, out);
 }
 
+void forget_entries(stored_range& range) {
+  range.log = {};
+  range.leftovers.clear();
+}
+
 void put_applied(group_id group, std::uint64_t index, std::uint64_t term, write_set& out) {
   put_log_state(group, {term, index}, out);
 }

@@ -48,6 +48,9 @@ void put(const log_write& write, stored_range& range, write_set& out, erase_budg
 /// to rarely: while `range.leftovers` is not empty, in any later write.
 void erase_leftovers(group_id group, stored_range& range, write_set& out, erase_budget& budget);
 
+/// An import takes every entry of the group away, those left over as well, but not the mark: the next `put` does that.
+void forget_entries(stored_range& range);
+
 /// To be put into the write that holds what applying the entries up to this one has changed. `term`
 /// is that entry's: `load` compares.
 void put_applied(group_id group, std::uint64_t index, std::uint64_t term, write_set& out);

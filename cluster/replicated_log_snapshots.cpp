@@ -9,9 +9,9 @@ namespace holdfast {
 /// the same batch are written before.
 bool replicated_log::install(const consensus::log_write& what) {
   auto& g = groups_.at(what.group);
-  auto fetched = snapshots_.take(*what.install);
+  const auto fetched = snapshots_.take(*what.install);
   HOLDFAST_ASSERT(fetched, "a snapshot that was not fetched");
-  g.stored = {};  // the old log goes with the old state
+  consensus::forget_entries(g.stored);  // the old log goes with the old state
   write_set extra;
   consensus::erase_budget budget;
   consensus::put(what, g.stored, extra, budget);

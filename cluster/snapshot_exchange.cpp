@@ -125,6 +125,8 @@ void snapshot_exchange::ask(const fetching_ptr& what) {
   request.group = what->what.group;
   {
     const std::lock_guard lock{mutex_};
+    if (!what->into || what->adding || what->complete)
+      return;  // what was late has come after all
     what->position = what->into->position();
     what->asked_ms = p_.steady_ms();
     request.position = what->position;

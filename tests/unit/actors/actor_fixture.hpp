@@ -63,7 +63,9 @@ struct actor_fixture : commit_listener {
       told.emplace_back(to, std::move(what));
     };
     services->publish = [this](std::shared_ptr<const turn_record> record) { feed.publish(record); };
-    services->shard_ended = [this](group_id group, errc) { shards.remove(group); };
+    services->shard_ended = [this](const shard_actor& shard, group_id group, errc) {
+      shards.remove(group, shard);
+    };
     auto known = load_catalog(disk, {});
     REQUIRE(known);
     definitions.set(*known);
@@ -87,9 +89,9 @@ struct actor_fixture : commit_listener {
       caf::anon_send(shard, atom::commit_v, committed_group{index, std::move(records)});
   }
   void lost(group_id group, std::uint64_t, errc) override {
-    if (auto shard = shards.find(group))
-      caf::anon_send(shard, atom::lost_v);
-    shards.remove(group);
+    const auto shard = shards.find(group);
+    shards.remove(group, shard);
+    caf::anon_send(shard, atom::lost_v);
   }
 
   /// Runs actors and commits until nothing moves.

@@ -61,4 +61,23 @@ TEST_CASE_FIXTURE(actor_fixture, "shard: a new term finds an agent where the old
   CHECK(std::get<run_answer>(told.back().second).end.output == "2");
 }
 
+TEST_CASE_FIXTURE(actor_fixture,
+                  "shard: one that hears late that its term is over leaves its successor alone") {
+  const auto old = shards.find(1);
+  route_request late;
+  late.sent.type = "test";
+  late.sent.source = "/test";
+  late.from = {1, 1};
+  caf::anon_send(old, atom::route_v, std::move(late));  // before it hears of its end
+  REQUIRE(log.depose(1, false));
+  REQUIRE(log.lead(1));
+  settle();
+  REQUIRE(shards.find(1));
+  CHECK(shards.find(1) != old);
+  send({"echo", "a"}, "2", 2, true);
+  settle();
+  REQUIRE(told.size() == 1);
+  CHECK(std::get<run_answer>(told.back().second).end.output == "2");
+}
+
 }  // namespace holdfast

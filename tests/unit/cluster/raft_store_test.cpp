@@ -268,6 +268,21 @@ TEST_CASE("raft_store: an installed snapshot takes the place of a log that is lo
   CHECK(stored.db.size(family::log) == 3);
 }
 
+TEST_CASE("raft_store: the mark of a log that an import took away goes with the snapshot") {
+  one_group stored;
+  stored.write(appended(1, 20, 1));
+  stored.write(appended(5, 1, 2, 5), 0);
+  REQUIRE(stored.range.is_marked);
+  for (std::uint64_t index = 1; index <= 20; ++index)  // as an import does
+    stored.erase(family::log, keys::log_entry(stored_group_id, index));
+  forget_entries(stored.range);
+  stored.write(installed(100, 3), 4096, log_state{3, 100});
+  stored.write(appended(101, 2, 3));
+  const auto found = stored.load();
+  CHECK(found.stored.entries.size() == 2);
+  CHECK_FALSE(found.range.is_marked);
+}
+
 TEST_CASE("raft_store: an empty log goes on after its snapshot") {
   one_group stored;
   stored.write(appended(1, 5, 1));
