@@ -16,7 +16,13 @@ constexpr std::string_view code_field = ":code";
 constexpr std::string_view verb_field = ":verb";
 constexpr std::string_view by_field = ":by";
 constexpr std::string_view reason_field = ":reason";
+constexpr std::string_view run_field = ":run";
+constexpr std::string_view from_start_field = ":from-start";
 constexpr std::string_view changed_field = ":changed";
+constexpr std::string_view agent_field = ":agent";
+constexpr std::string_view event_field = ":event";
+constexpr std::string_view merged_field = ":merged";
+constexpr unsigned status_accepted = 202;
 constexpr unsigned status_done = 204;
 constexpr unsigned status_unknown = 500;
 constexpr std::string_view route_method = ":route";
@@ -30,6 +36,8 @@ bool is_forwarded(std::string_view name) {
   return std::none_of(std::begin(not_forwarded), std::end(not_forwarded),
                       [&](std::string_view one) { return net::equals_ignoring_case(one, name); });
 }
+
+std::string text_of(bool value) { return value ? "1" : "0"; }
 
 std::string text_of(const type_scope& scope) {
   std::string out;
@@ -86,6 +94,8 @@ link::http_request put(const control_command& what, turn_record& record) {
     verb_field, std::string(1, static_cast<char>('0' + static_cast<int>(what.what.verb))));
   out.headers.emplace_back(by_field, what.what.by);
   out.headers.emplace_back(reason_field, what.what.reason);
+  out.headers.emplace_back(run_field, to_string(what.what.run));
+  out.headers.emplace_back(from_start_field, text_of(what.what.from_start));
   record.facts.push_back(what.audit ? *what.audit : audit_recorded{});
   put_once(what.once, record);
   return out;
@@ -96,6 +106,20 @@ link::http_request put(const audit_command& what, turn_record& record) {
   out.method = audit_method;
   record.facts.push_back(what.what);
   return out;
+}
+
+/// A command's owner may also be told what it answered to the same request before.
+answer done_or_accepted(const link::http_head& head) {
+  const auto is_set = [&](std::string_view name) { return field(head.headers, name) == "1"; };
+  const auto agent = parse_agent_name(field(head.headers, agent_field));
+  const auto run = parse_run_id(field(head.headers, run_field));
+  const auto named = agent ? *agent : agent_name{};
+  const auto about = run ? *run : run_id{};
+  if (head.status == status_done)
+    return command_done{named, about, is_set(changed_field)};
+  const auto event = parse_event_id(field(head.headers, event_field));
+  return accepted_event{named, event ? *event : event_id{}, about, is_set(merged_field),
+                        is_set(replayed_field)};
 }
 
 }  // namespace
@@ -176,6 +200,11 @@ result<command> decode_command(const link::http_request& sent) {
   out.what.verb = static_cast<control_verb>(verb.front() - '0');
   out.what.by = field(sent.headers, by_field);
   out.what.reason = field(sent.headers, reason_field);
+  const auto run = parse_run_id(field(sent.headers, run_field));
+  if (!run)
+    return not_one;
+  out.what.run = *run;
+  out.what.from_start = field(sent.headers, from_start_field) == "1";
   if (!audited->method.empty())
     out.audit = std::make_shared<const audit_recorded>(std::move(*audited));
   return command{std::move(out)};
@@ -191,10 +220,19 @@ net::http_response response_of(const answer& told) {
     turn_record record;
     record.facts.push_back(event_routed{routed->event, {}, {}, routed->routes});
     out.body = codec::encode(record);
-    out.headers.emplace_back(replayed_field, routed->replayed ? "1" : "0");
+    out.headers.emplace_back(replayed_field, text_of(routed->replayed));
+  } else if (const auto* accepted = std::get_if<accepted_event>(&told)) {
+    out.status = status_accepted;
+    out.headers.emplace_back(agent_field, to_string(accepted->agent));
+    out.headers.emplace_back(event_field, to_string(accepted->event));
+    out.headers.emplace_back(run_field, to_string(accepted->run));
+    out.headers.emplace_back(merged_field, text_of(accepted->merged));
+    out.headers.emplace_back(replayed_field, text_of(accepted->replayed));
   } else if (const auto* done = std::get_if<command_done>(&told)) {
     out.status = status_done;
-    out.headers.emplace_back(changed_field, done->changed ? "1" : "0");
+    out.headers.emplace_back(agent_field, to_string(done->agent));
+    out.headers.emplace_back(run_field, to_string(done->run));
+    out.headers.emplace_back(changed_field, text_of(done->changed));
   } else {
     out.status = status_unknown;
   }
@@ -204,8 +242,8 @@ net::http_response response_of(const answer& told) {
 answer answer_of(const link::http_head& head, const std::string& body) {
   if (const auto code = field(head.headers, code_field); !code.empty())
     return error{errc_from_string(code), body};
-  if (head.status == status_done)
-    return command_done{{}, {}, field(head.headers, changed_field) == "1"};
+  if (head.status == status_done || head.status == status_accepted)
+    return done_or_accepted(head);
   auto record = codec::decode_record(body);
   if (!record || record->facts.empty())
     return error{errc::unknown_outcome, {}};
