@@ -72,6 +72,8 @@ net::peer_link::options cluster_member::link_settings() const {
               p_.features.newest, p_.partitions};
   if (!p_.config.ca.empty())
     out.tls = net::link_tls{p_.config.ca.string(), p_.config.cert.string(), p_.config.key.string()};
+  out.frame_bytes_max = consensus::entry_bytes_max + (1U << 20);  // an entry travels in one
+  out.queue_bytes_max = std::max(out.queue_bytes_max, out.frame_bytes_max + (16U << 20));
   return out;
 }
 

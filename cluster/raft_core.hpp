@@ -63,7 +63,7 @@ struct core_options {
   std::uint32_t inflight_entries_max = 4096;  ///< to one member, unanswered
   std::size_t message_bytes_max =
     1U << 20;  ///< of entries in one message, unless a single one is larger
-  std::size_t entry_bytes_max = 64U << 20;
+  std::size_t entry_bytes_max = consensus::entry_bytes_max;
   std::uint32_t seed = 0;
   raft_workarounds workarounds;
 };

@@ -15,6 +15,9 @@
 
 namespace holdfast::consensus {
 
+/// Of an entry of the log: what is larger is never made, and ends the link that brings it.
+inline constexpr std::size_t entry_bytes_max = 64U << 20;
+
 /// A node of the cluster, from 1. Never reused for a node with an emptied disk.
 using node_id = std::uint64_t;
 

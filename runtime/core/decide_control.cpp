@@ -4,6 +4,7 @@
 
 #include "runtime/core/decide_parts.hpp"
 #include "runtime/core/run_steps.hpp"
+#include "runtime/core/turn_limits.hpp"
 #include "runtime/core/wake_cause.hpp"
 
 namespace holdfast {
@@ -211,7 +212,10 @@ result<decision> decide_one(turn_builder& turn, const patch_state& cmd) {
   if (patch.is_discarded() || !patch.is_object())
     return error{errc::schema, "a state patch is a JSON object (RFC 7396)"};
   memory.merge_patch(patch);
-  turn.add(state_changed{memory.dump()});
+  auto changed = memory.dump();
+  if (auto fits = check_memory(turn.state().name, changed.size()); !fits)
+    return fits.error();
+  turn.add(state_changed{std::move(changed)});
   return decision{};
 }
 

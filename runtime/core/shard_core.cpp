@@ -7,6 +7,7 @@
 
 #include "persistence/keys.hpp"
 #include "runtime/core/stored_records.hpp"
+#include "runtime/core/turn_limits.hpp"
 
 namespace holdfast {
 
@@ -134,8 +135,12 @@ void shard_core::pump(const agent_name& name, cell& c) {
   const std::size_t count =
     c.holding ? 1 : std::min(c.inbox.size(), options_.commands_per_turn_max);
   work.commands.reserve(count);
+  std::size_t bytes = 0;
   for (std::size_t i = 0; i < count; ++i) {
     const auto& next = c.inbox.front();
+    bytes += size_of(next.cmd);
+    if (i != 0 && bytes > turn_bytes_max)
+      break;
     if (std::holds_alternative<deliver_event>(next.cmd) && !next.inbound)
       --queued_events_;
     work.commands.push_back(std::move(c.inbox.front()));

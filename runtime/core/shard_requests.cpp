@@ -5,6 +5,7 @@
 #include "runtime/core/routing.hpp"
 #include "runtime/core/shard_core.hpp"
 #include "runtime/core/stored_records.hpp"
+#include "runtime/core/turn_limits.hpp"
 
 namespace holdfast {
 
@@ -162,6 +163,13 @@ void shard_core::fork(const agent_name& from, seq_no at, agent_name to, request_
   message.target = std::move(to);
   message.fork_at = at;
   message.payload = codec::encode(*copy);
+  if (message.payload.size() > fork_bytes_max) {
+    host_.tell(
+      client, error{errc::too_large, to_string(from) + " is too large to be copied: " +
+                                       std::to_string(message.payload.size()) + " bytes; at most " +
+                                       std::to_string(fork_bytes_max)});
+    return;
+  }
   const group_id target = group_of(message.target, options_.partitions);
   record->facts.push_back(message_sent{target, 0, std::move(message)});
   if (audit)

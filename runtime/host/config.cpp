@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "runtime/core/turn_limits.hpp"
 #include "runtime/expression/nearest_name.hpp"
 #include "runtime/host/config_document.hpp"
 #include "runtime/host/config_models.hpp"
@@ -137,7 +138,7 @@ private:
   }
 
   void http(map_reader in) {
-    in.size("body_max", config_.http.body_bytes_max, 1024);
+    in.size("body_max", config_.http.body_bytes_max, 1024, request_bytes_max);
     in.size("header_max", config_.http.header_bytes_max, 1024);
     in.number("connections_max", config_.http.connections_max, 1, 1'000'000);
     in.duration("idle_max", config_.http.idle_ms_max, 1'000);

@@ -162,7 +162,8 @@ bool map_reader::duration(std::string_view key, std::int64_t& out_ms, std::int64
   return true;
 }
 
-bool map_reader::size(std::string_view key, std::uint64_t& out_bytes, std::uint64_t least) {
+bool map_reader::size(std::string_view key, std::uint64_t& out_bytes, std::uint64_t least,
+                      std::uint64_t most) {
   const auto* entry = scalar(key, "a size like 64KiB");
   if (entry == nullptr)
     return false;
@@ -171,6 +172,8 @@ bool map_reader::size(std::string_view key, std::uint64_t& out_bytes, std::uint6
     return bad(*entry, value.error().context);
   if (*value < least)
     return bad(*entry, "at least " + format_size_bytes(least));
+  if (*value > most)
+    return bad(*entry, "at most " + format_size_bytes(most));
   out_bytes = *value;
   written_[std::string{key}] = format_size_bytes(out_bytes);
   return true;

@@ -36,7 +36,8 @@ public:
   bool truth(std::string_view key, bool& out);
   bool real(std::string_view key, double& out, double least, double most);
   bool duration(std::string_view key, std::int64_t& out_ms, std::int64_t least_ms = 1);
-  bool size(std::string_view key, std::uint64_t& out_bytes, std::uint64_t least = 1);
+  bool size(std::string_view key, std::uint64_t& out_bytes, std::uint64_t least = 1,
+            std::uint64_t most = UINT64_MAX);
   bool money(std::string_view key, nano_usd& out);
   /// A list of text, or one text.
   bool texts(std::string_view key, std::vector<std::string>& out, std::size_t most);

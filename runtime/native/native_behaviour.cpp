@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "runtime/core/run_steps.hpp"
+#include "runtime/core/turn_limits.hpp"
 #include "runtime/native/bridge.hpp"
 
 namespace holdfast {
@@ -38,6 +39,18 @@ event event_to_send(const turn_builder& turn, const native::request& r) {
   e.source = "holdfast:" + to_string(turn.state().name);
   e.data = r.body;
   return e;
+}
+
+/// Throws what the handler could have thrown itself.
+void check_size(const agent_name& of, const native::handler_result& result) {
+  if (auto fits = check_memory(of, result.memory.size()); !fits)
+    throw std::length_error(fits.error().context);
+  std::size_t asked = 0;
+  for (const auto& request : result.requests)
+    asked += request.body.size() + request.extra.size();
+  if (asked > asked_bytes_max)
+    throw std::length_error("one call of a handler asked for " + std::to_string(asked) +
+                            " bytes; at most " + std::to_string(asked_bytes_max));
 }
 
 /// Declares one thing that a handler asked for. False: the run is over, the rest does not count.
@@ -147,6 +160,7 @@ void native_behaviour::on_trigger(turn_builder& turn, const compiled_agent& spec
       break;
   }
   auto result = native::call_handler(spec.def.type, call);
+  check_size(turn.state().name, result);
   if (result.memory_changed)
     turn.add(state_changed{std::move(result.memory)});
   for (auto& request : result.requests)

@@ -2,7 +2,7 @@
 """Three nodes that agree, and what happens to them: the promises P1-P5 and P7 as clients over all nodes see them.
 
 usage: cluster_test.py [--rounds N] [--stop-seconds S] [--cuts N] [--partitions N] [--seed N] [--limit S]
-                       [chaos] [power] [majority] [thawed] [clocks] [definitions] [behind] [strangers] [certificates] [disk] [partition]
+                       [chaos] [power] [majority] [thawed] [clocks] [definitions] [large] [behind] [strangers] [certificates] [disk] [partition]
 
 chaos         under the load of many agents: kill -9 of a node, of the one that leads most, of all at once (--rounds, default
               50); nodes stopped (SIGSTOP) and continued (--stop-seconds: the longest)
@@ -11,6 +11,7 @@ majority      two of three are dead: what is refused, what is answered, and that
 thawed        what a stopped leader says right after it goes on
 clocks        a node whose wall clock is not that of the others (preload/skewed_clock.c)
 definitions   what is applied counts at every node once it is acknowledged
+large         more at once for one agent, and a larger memory, than one entry of the log may hold
 behind        a node that was away for longer than the log goes back
 strangers     another cluster's name, a name that is nobody's, an emptied data folder: refused, with a reason in the log
 certificates  a certificate of another authority, of another node, none at all
@@ -341,6 +342,42 @@ class Definitions(unittest.TestCase):
             self.assertLess(late() - before, again, "what changes nothing waits for nodes that have it")
 
 
+class Large(unittest.TestCase):
+    def test_what_is_too_much_for_one_entry_is_taken_in_several_or_refused_and_stops_no_partition(self):
+        with Cluster(bare, cluster="name: chaos\n  partitions: 1") as cluster:
+            cluster.start().ready().apply(ECHO)
+            client = AnyNode(cluster, patience=60)
+            blob, taken = "x" * 1_000_000, []
+
+            def send(number):
+                answer = eventually("there is room", lambda: (got := client.post(
+                    "/v1/agents/echo/big/events", {"data": blob}, headers={"Idempotency-Key": f"big {number}"},
+                    timeout=ANSWERED_SECONDS)).status not in (429, 503) and got, 60, poll=0.1)
+                taken.append(answer.status)
+
+            threads = [threading.Thread(target=send, args=(number,)) for number in range(64)]
+            for one in threads:
+                one.start()
+            for one in threads:
+                one.join(120)
+            self.assertEqual(taken, [202] * 64)
+
+            statuses = []
+            for number in range(12):
+                changed = client.request("PATCH", "/v1/agents/echo/big/state", {f"part{number}": blob}, timeout=ANSWERED_SECONDS)
+                statuses.append(changed.status)
+                if changed.status != 200:
+                    break
+            self.assertEqual((statuses[0], statuses[-1]), (200, 413), statuses)
+            self.assertIn("8MiB", changed.json()["detail"])
+            after = client.post("/v1/agents/echo/small/events?wait=20s", {"data": 1}, timeout=ANSWERED_SECONDS)
+            self.assertEqual(after.status, 200, repr(after))
+            eventually("every node has it all", lambda: all(
+                len({one["run_id"] for one in cluster[name].client.items("/v1/runs")}) == 65 for name in NAMES), 60, poll=0.2)
+            self.assertEqual(set(cluster.stop_in_order().values()), {0}, "nodes that end in order")
+            self.assertEqual({code for code, _ in cluster.doctor().values()}, {0})
+
+
 class Behind(unittest.TestCase):
     def test_a_node_that_missed_more_than_the_log_holds_gets_the_whole_state(self):
         with Cluster(bare, cluster="name: chaos\n  partitions: 1") as cluster:
@@ -503,6 +540,7 @@ def main():
              "thawed": Thawed("test_a_leader_that_was_stopped_does_not_answer_for_those_that_lead_by_now"),
              "clocks": Clocks("test_a_node_whose_clock_is_wrong_says_so_and_leads_nothing_until_it_is_right"),
              "definitions": Definitions("test_what_is_defined_counts_at_every_node_as_soon_as_it_is_acknowledged"),
+             "large": Large("test_what_is_too_much_for_one_entry_is_taken_in_several_or_refused_and_stops_no_partition"),
              "behind": Behind("test_a_node_that_missed_more_than_the_log_holds_gets_the_whole_state"),
              "strangers": Strangers("test_who_does_not_belong_to_the_cluster_is_refused_with_a_reason_and_never_a_member"),
              "certificates": Certificates("test_a_certificate_of_another_authority_or_node_or_none_is_refused_with_a_reason"),

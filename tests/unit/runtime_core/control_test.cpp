@@ -1,5 +1,6 @@
 // pause, resume, cancel, kill, quarantine, retry, delete, and patches of memory.
 
+#include "runtime/core/turn_limits.hpp"
 #include "tests/unit/runtime_core/agent_bench.hpp"
 
 using namespace holdfast;
@@ -493,4 +494,16 @@ TEST_CASE("patch: merges into the memory, and only into the one that was read") 
     CHECK(bench.refusal() == errc::schema);
     CHECK(bench.last.record == nullptr);
   }
+}
+
+TEST_CASE("patch: a memory that would be too large is refused, and stays as it was") {
+  agent_bench bench{native_agent("t")};
+  const std::string half(memory_bytes_max / 2, 'x');
+  bench.turn(patch_state{R"({"a":")" + half + "\"}", {}, "ann"});
+  REQUIRE(bench.last.record);
+  bench.turn(patch_state{R"({"b":")" + half + "\"}", {}, "ann"});
+  CHECK(bench.refusal() == errc::too_large);
+  CHECK(bench.last.record == nullptr);
+  bench.turn(patch_state{R"({"a":null,"b":1})", {}, "ann"});
+  CHECK(bench.last_of<state_changed>().memory == R"({"b":1})");
 }

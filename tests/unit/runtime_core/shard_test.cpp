@@ -1,3 +1,4 @@
+#include "runtime/core/turn_limits.hpp"
 #include "tests/unit/runtime_core/shard_bench.hpp"
 
 using namespace holdfast;
@@ -430,4 +431,30 @@ TEST_CASE("shard: at its start it looks at agents with open effects and at nobod
   CHECK(node.shard_of(llm).agents_loaded() == 1);
   CHECK(node.started.size() == 2);
   CHECK(node.started.back().effect.attempt == 2);
+}
+
+TEST_CASE("shard: large commands are decided in several turns, so that no record is too large") {
+  shard_bench node;
+  std::size_t largest = 0;
+  std::size_t events = 0;
+  node.log->on_propose = [&](group_id, const turn_record& record) {
+    std::size_t bytes = 0;
+    for (const auto& f : record.facts)
+      if (const auto* received = std::get_if<event_received>(&f)) {
+        bytes += received->event.data.size();
+        ++events;
+      }
+    largest = std::max(largest, bytes);
+    return errc::ok;
+  };
+  deliver_event large;
+  large.event.type = "go";
+  large.event.data = '"' + std::string(900'000, 'x') + '"';
+  for (int i = 0; i < 20; ++i)
+    node.submit(echo, large);
+  large.event.data = '"' + std::string(turn_bytes_max + 1, 'x') + '"';
+  node.submit(echo, large);
+  node.run();
+  CHECK(events == 21);
+  CHECK(largest == turn_bytes_max + 3);  // that one alone
 }

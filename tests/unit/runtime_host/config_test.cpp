@@ -142,6 +142,7 @@ TEST_CASE("config: bad values are refused") {
   check_refused("roles: [gateway]", "a node that is alone does both");
   check_refused("roles: [worker]", "a node that is alone does both");
   check_refused("http: { body_max: 10B }", "at least 1KiB");
+  check_refused("http: { body_max: 17MiB }", "at most 16MiB");
   check_refused("- a", "expected a map");
   check_refused("node: a\n---\nnode: b\n", "one document");
   check_refused("node: a\nnode: b\n", "for the second time", errc::malformed);
