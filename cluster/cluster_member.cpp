@@ -95,6 +95,10 @@ std::shared_ptr<request_forwarder> cluster_member::make_forwarder() {
   forwards.send = [this](consensus::node_id to, const link_frame& frame) {
     return send_frame(to, frame);
   };
+  forwards.reaches = [this](consensus::node_id to) {
+    const auto name = directory_->name_of(to);
+    return name && link_->connected(*name);
+  };
   forwards.leader_of = [this](group_id group) { return log_ ? log_->leader_of(group) : 0; };
   forwards.self = self_;
   forwards.steady_ms = steady_ms;
@@ -174,6 +178,8 @@ void cluster_member::stop(std::chrono::milliseconds limit) {
 }
 
 void cluster_member::tick() {
+  if (p_.draining())
+    others_->drain();
   others_->tick();
   snapshots_->tick();
   definitions_.tick(steady_ms(), heard_);

@@ -14,8 +14,10 @@ namespace holdfast {
 /// The way back to who asked. Any thread.
 struct answer_way {
   std::uint64_t number = 0;  ///< of the request
-  /// False: that node cannot be reached now; nothing was sent.
+  /// False: the link did not take it; nothing was sent.
   std::function<bool(const link_frame&)> send;
+  /// The rest of the answer will not come. Said as soon as the link takes it.
+  std::function<void()> cancel;
 };
 
 /// The body of an answer that goes on, at the node that gives it. Any thread.
@@ -37,7 +39,7 @@ private:
   std::function<void()> on_close_;
 };
 
-/// One request of another node. Who lets it go without an answer cancels it.
+/// One request of another node. Who lets it go without an answer cancels it. Any thread.
 class forwarded_exchange final : public net::exchange {
 public:
   /// `streaming` is told of an answer that goes on, before its head is sent.
@@ -50,7 +52,10 @@ public:
 
   void send(net::http_response&& response) override;
   net::stream_handle start_stream(net::http_response&& head) override;
-  void on_abort(std::function<void()>) override {}
+  /// Calls back once when `recall` is called before the answer.
+  void on_abort(std::function<void()> callback) override;
+  /// The node that asked waits no longer; it still passes on what is answered now.
+  void recall();
 
 private:
   link::http_head head_of(net::http_response& response) const;
@@ -58,6 +63,9 @@ private:
   const answer_way way_;
   const std::function<void(const std::shared_ptr<forwarded_stream>&)> streaming_;
   std::atomic<bool> answered_{false};
+  std::mutex mutex_;
+  bool recalled_ = false;
+  std::function<void()> on_abort_;
 };
 
 }  // namespace holdfast

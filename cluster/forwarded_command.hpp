@@ -16,6 +16,16 @@ namespace holdfast::forwarded {
 
 inline constexpr std::string_view content_type_field = ":content-type";
 inline constexpr std::string_view stream_field = ":stream";  ///< the answer goes on
+/// So many bytes belong to the head: what a stream begins with may be more than it may have unsent later.
+inline constexpr std::string_view begin_field = ":begin";
+
+/// Of an answer that does not go on: half of what may wait on a link.
+inline constexpr std::size_t answer_bytes_max = 32U << 20;
+/// A larger one stays where it is.
+inline const error answer_too_large{
+  errc::too_large,
+  "the answer is larger than the 32 MiB that a node carries for another; ask for "
+  "less with `limit`, or ask the node that leads the partition"};
 
 /// Empty: there is none. Case does not matter.
 std::string_view field(const link::header_list& headers, std::string_view name);

@@ -1,5 +1,6 @@
 #include "cluster/request_forwarder.hpp"
 
+#include <charconv>
 #include <random>
 
 #include "cluster/forwarded_answer.hpp"
@@ -17,6 +18,15 @@ const error not_leading{errc::not_leader, "the partition moved; send again"};
 const error not_reached{errc::no_quorum,
                         "that node cannot be reached; `holdfast node list` says whether it is up"};
 
+std::size_t begin_of(const link::header_list& headers) {
+  const auto text = forwarded::field(headers, forwarded::begin_field);
+  std::size_t out = 0;
+  std::from_chars(text.data(), text.data() + text.size(), out);
+  return out;
+}
+
+const error ending{errc::draining, "this node is stopping; send again to another"};
+
 }  // namespace
 
 group_id home_of(const std::optional<idempotency>& once, const event& e, std::uint16_t partitions) {
@@ -28,9 +38,10 @@ group_id home_of(const std::optional<idempotency>& once, const event& e, std::ui
 
 void request_forwarder::received(consensus::node_id from, link::http_request&& request) {
   const auto number = request.number;
-  answer_way way{number, [self = shared_from_this(), from](const link_frame& frame) {
-                   return self->p_.send(from, frame);
-                 }};
+  const auto here = shared_from_this();
+  answer_way way{number,
+                 [here, from](const link_frame& frame) { return here->p_.send(from, frame); },
+                 [here, from, number] { here->cancel(from, number); }};
   auto streaming = [weak = weak_from_this(), from,
                     number](const std::shared_ptr<forwarded_stream>& stream) {
     if (const auto self = weak.lock()) {
@@ -38,7 +49,12 @@ void request_forwarder::received(consensus::node_id from, link::http_request&& r
       self->streams_[{from, number}] = stream;
     }
   };
-  net::responder to{std::make_shared<forwarded_exchange>(std::move(way), std::move(streaming))};
+  auto answering = std::make_shared<forwarded_exchange>(std::move(way), std::move(streaming));
+  {
+    const std::lock_guard lock{mutex_};
+    exchanges_[{from, number}] = answering;
+  }
+  net::responder to{std::move(answering)};
   if (forwarded::is_command(request))
     return take_command(request,
                         [to](const answer& told) { to.send(forwarded::response_of(told)); });
@@ -70,15 +86,20 @@ void request_forwarder::take_command(const link::http_request& request,
 
 void request_forwarder::received(consensus::node_id from, const link::http_cancel& cancel) {
   std::shared_ptr<forwarded_stream> gone;
+  std::shared_ptr<forwarded_exchange> waiting;
   {
     const std::lock_guard lock{mutex_};
     if (const auto found = streams_.find({from, cancel.number}); found != streams_.end()) {
       gone = found->second.lock();
       streams_.erase(found);
     }
+    if (const auto found = exchanges_.find({from, cancel.number}); found != exchanges_.end())
+      waiting = found->second.lock();
   }
   if (gone)
     return gone->end();
+  if (waiting)
+    return waiting->recall();
   if (const auto what = find(cancel.number, from)) {
     take(cancel.number);
     if (what->streaming)
@@ -174,8 +195,10 @@ void request_forwarder::renumber(const asked_ptr& what) {
     return;  // by who sends it, when that is done; or it is over
   what->request.number = next_++;
   what->at = 0;
+  what->recalled = false;
   what->head.reset();
   what->body.clear();
+  what->begin_bytes = 0;
   asked_.emplace(what->request.number, what);
 }
 
@@ -231,38 +254,54 @@ request_forwarder::asked_ptr request_forwarder::take(std::uint64_t number) {
 
 void request_forwarder::received(consensus::node_id from, link::http_head&& head) {
   const auto what = find(head.number, from);
-  if (!what)
+  const bool goes_on = !forwarded::field(head.headers, forwarded::stream_field).empty();
+  if (!what) {
+    if (goes_on)
+      cancel(from, head.number);  // nobody is here to read it any more
     return;
+  }
   if (!forwarded::field(head.headers, nothing_taken_header).empty() &&
       p_.steady_ms() < what->deadline_ms) {
     const std::lock_guard lock{mutex_};
     renumber(what);  // asked again by the next tick, where the group has gone
     return;
   }
-  if (forwarded::field(head.headers, forwarded::stream_field).empty()) {
-    what->head = std::move(head);
-    what->body.clear();
-    return;
-  }
+  what->begin_bytes = goes_on ? begin_of(head.headers) : 0;
+  what->head = std::move(head);
+  what->body.clear();
+  if (goes_on && what->begin_bytes == 0)
+    begin_stream(what, from);
+}
+
+void request_forwarder::begin_stream(const asked_ptr& what, consensus::node_id from) {
+  const auto& head = *what->head;
   net::http_response out;
   out.status = head.status;
-  for (auto& [name, value] : head.headers)
+  for (const auto& [name, value] : head.headers)
     if (name == forwarded::content_type_field)
-      out.content_type = std::move(value);
+      out.content_type = value;
     else if (!name.starts_with(':'))
-      out.headers.emplace_back(std::move(name), std::move(value));
-  what->streaming = true;
-  what->stream = what->to.start_stream(std::move(out));
-  what->stream.on_close([weak = weak_from_this(), from, number = head.number] {
+      out.headers.emplace_back(name, value);
+  out.body = std::move(what->body);
+  auto stream = what->to.start_stream(std::move(out));
+  {
+    const std::lock_guard lock{mutex_};
+    what->streaming = true;
+    what->stream = stream;
+  }
+  stream.on_close([weak = weak_from_this(), from, number = head.number] {
     if (const auto self = weak.lock(); self && self->take(number))
-      self->p_.send(from, link::http_cancel{number});
+      self->cancel(from, number);
   });
 }
 
 void request_forwarder::received(consensus::node_id from, link::http_chunk&& chunk) {
   const auto what = find(chunk.number, from);
-  if (!what)
+  if (!what) {
+    if (!chunk.end)
+      cancel(from, chunk.number);
     return;
+  }
   if (what->streaming) {
     if (!chunk.bytes.empty() && !what->stream.write(std::move(chunk.bytes)))
       return;  // `on_close` tells the other side
@@ -274,7 +313,15 @@ void request_forwarder::received(consensus::node_id from, link::http_chunk&& chu
   }
   if (!what->head)
     return;  // of an answer that was not taken
+  if (what->body.size() + chunk.bytes.size() > forwarded::answer_bytes_max) {
+    if (!take(chunk.number))
+      return;
+    cancel(from, chunk.number);
+    return refuse(*what, forwarded::answer_too_large);
+  }
   what->body += chunk.bytes;
+  if (what->begin_bytes != 0 && what->body.size() >= what->begin_bytes)
+    return begin_stream(what, from);
   if (!chunk.end || !take(chunk.number))
     return;
   finish(*what);
@@ -300,6 +347,35 @@ void request_forwarder::refuse(const asked& what, const error& why) const {
     what.tell(why);
   else
     what.to.send(problem(why));
+}
+
+/// Nothing more comes, or is wanted. While the link takes no more, each tick tries again: who hears nothing would wait for
+/// ever. When the link is down, both sides know without.
+void request_forwarder::cancel(consensus::node_id to, std::uint64_t number) {
+  if (p_.send(to, link::http_cancel{number}) || !p_.reaches(to))
+    return;
+  const std::lock_guard lock{mutex_};
+  cancels_.emplace(to, number);
+}
+
+void request_forwarder::cancel_again() {
+  std::set<exchange_key> left;
+  {
+    const std::lock_guard lock{mutex_};
+    left.swap(cancels_);
+  }
+  consensus::node_id full = 0;
+  std::erase_if(left, [&](const exchange_key& one) {
+    const auto& [to, number] = one;
+    if (to == full)
+      return false;
+    if (p_.send(to, link::http_cancel{number}) || !p_.reaches(to))
+      return true;
+    full = to;
+    return false;
+  });
+  const std::lock_guard lock{mutex_};
+  cancels_.merge(left);
 }
 
 void request_forwarder::peer_down(consensus::node_id node) {
@@ -360,7 +436,9 @@ void request_forwarder::tick() {
       }
     }
     std::erase_if(streams_, [](const auto& one) { return one.second.expired(); });
+    std::erase_if(exchanges_, [](const auto& one) { return one.second.expired(); });
   }
+  cancel_again();
   for (const auto& what : again)
     try_send(what);
   for (const auto& what : late)
@@ -371,13 +449,46 @@ void request_forwarder::tick() {
       refuse(*what, what->only != 0 ? not_reached : no_leader);
 }
 
+void request_forwarder::drain() {
+  std::vector<net::stream_handle> streams;
+  std::vector<exchange_key> recalled;
+  std::vector<asked_ptr> late;
+  const auto now = p_.steady_ms();
+  {
+    const std::lock_guard lock{mutex_};
+    if (drained_at_ms_ == 0)
+      drained_at_ms_ = now + drain_ms_max;
+    for (auto at = asked_.begin(); at != asked_.end();) {
+      auto& what = *at->second;
+      if (what.streaming) {
+        streams.push_back(what.stream);
+      } else if (now >= drained_at_ms_) {
+        late.push_back(std::move(at->second));
+        at = asked_.erase(at);
+        continue;
+      } else if (what.at != 0 && !std::exchange(what.recalled, true)) {
+        recalled.emplace_back(what.at, at->first);
+      }
+      ++at;
+    }
+  }
+  for (const auto& stream : streams)
+    stream.close();  // its `on_close` tells who writes it
+  for (const auto& [to, number] : recalled)
+    cancel(to, number);
+  for (const auto& what : late)
+    refuse(*what, what->at == 0 || what->repeatable ? ending : error{errc::unknown_outcome, {}});
+}
+
 void request_forwarder::stop() {
   std::map<std::uint64_t, asked_ptr> left;
   {
     const std::lock_guard lock{mutex_};
     stopped_ = true;
     left.swap(asked_);
+    exchanges_.clear();
     streams_.clear();
+    cancels_.clear();
   }
   for (const auto& [number, what] : left)
     if (what->streaming)

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -17,6 +18,7 @@
 
 namespace holdfast {
 
+class forwarded_exchange;
 class forwarded_stream;
 
 /// The partition of an event that is to be routed: where repeats of the same request meet (DESIGN §3 "Across partitions
@@ -27,8 +29,9 @@ group_id home_of(const std::optional<idempotency>& once, const event& e, std::ui
 class request_forwarder : public std::enable_shared_from_this<request_forwarder> {
 public:
   struct parts {
-    /// False: cannot be reached now; nothing was sent.
+    /// False: cannot be reached now, or too much waits to be sent; nothing was sent.
     std::function<bool(consensus::node_id to, const link_frame&)> send;
+    std::function<bool(consensus::node_id)> reaches;        ///< the link to it is up
     std::function<consensus::node_id(group_id)> leader_of;  ///< 0: not known
     consensus::node_id self = 0;
     std::function<std::int64_t()> steady_ms;
@@ -44,6 +47,8 @@ public:
   /// with what is here.
   static constexpr std::int64_t search_ms_max = 5'000;
   static constexpr std::int64_t search_to_read_ms_max = 1'500;
+  /// Of a node that ends, a request waits so long for its answer.
+  static constexpr std::int64_t drain_ms_max = 5'000;
 
   explicit request_forwarder(parts p) : p_(std::move(p)) {}
 
@@ -72,8 +77,10 @@ public:
   /// What it was asked has no outcome: asked again where that is harmless, else refused.
   void peer_down(consensus::node_id node);
 
-  /// A few times per election: asks again what found no leader.
+  /// A few times per election: asks again what found no leader, says again what the link did not take.
   void tick();
+  /// With every tick of a node that ends: its clients' streams end in order, and what waits is answered as it stands.
+  void drain();
   /// Refuses everything that waits. Nothing is sent from then on.
   void stop();
 
@@ -91,9 +98,11 @@ private:
     consensus::node_id at = 0;  ///< 0: not sent yet
     bool sending = false;       ///< somebody encodes it: it must not change
     bool outdated = false;  ///< while it was sent, it became clear that it has to be asked again
+    bool recalled = false;  ///< who answers knows that nobody waits any longer
     std::int64_t deadline_ms = 0;
     std::optional<link::http_head> head;
     std::string body;
+    std::size_t begin_bytes = 0;  ///< of a stream, before it can begin; else 0
   };
   using asked_ptr = std::shared_ptr<asked>;
 
@@ -106,8 +115,11 @@ private:
   bool try_send(const asked_ptr& what);
   asked_ptr find(std::uint64_t number, consensus::node_id from) const;
   asked_ptr take(std::uint64_t number);
+  void begin_stream(const asked_ptr& what, consensus::node_id from);
   void finish(const asked& what) const;
   void refuse(const asked& what, const error& why) const;
+  void cancel(consensus::node_id to, std::uint64_t number);
+  void cancel_again();
   std::int64_t deadline_for(const asked& what) const;
   void take_command(const link::http_request& request, answer_function tell) const;
 
@@ -115,7 +127,11 @@ private:
   backend* node_ = nullptr;
   mutable std::mutex mutex_;
   std::map<std::uint64_t, asked_ptr> asked_;
-  std::map<std::pair<consensus::node_id, std::uint64_t>, std::weak_ptr<forwarded_stream>> streams_;
+  using exchange_key = std::pair<consensus::node_id, std::uint64_t>;  ///< a peer and a number
+  std::map<exchange_key, std::weak_ptr<forwarded_exchange>> exchanges_;
+  std::map<exchange_key, std::weak_ptr<forwarded_stream>> streams_;
+  std::set<exchange_key> cancels_;  ///< that the link has not taken yet
+  std::int64_t drained_at_ms_ = 0;  ///< then what is left is refused; 0: the node does not end
   std::uint64_t next_ = first_number();
   bool stopped_ = false;
 };

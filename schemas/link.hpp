@@ -72,7 +72,8 @@ struct http_chunk {
   bool operator==(const http_chunk&) const = default;
 };
 
-/// From either side: nothing more will come, or is wanted.
+/// From either side: nothing more will come, or is waited for. To who has not answered yet: what can
+/// be said now is the answer.
 struct http_cancel {
   std::uint64_t number = 0;
   bool operator==(const http_cancel&) const = default;

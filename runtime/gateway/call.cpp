@@ -94,6 +94,11 @@ void answering::no_content() const {
   send(std::move(response));
 }
 
+void answering::on_recall(std::function<void()> callback) const {
+  if (carried_)
+    to_.on_abort(std::move(callback));
+}
+
 net::stream_handle answering::stream(net::http_response head) const {
   add_headers(head);
   return to_.start_stream(std::move(head));

@@ -2,6 +2,7 @@
 // One request on its way through the gateway, and the right to answer it.
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -63,6 +64,9 @@ public:
   /// A JSON document.
   void document(std::string body, unsigned status_code = 200, net::header_list headers = {}) const;
   void no_content() const;
+  /// Calls back once, when the node that carries the request ends: what can be said at once is to be
+  /// the answer. Never for a request that came here.
+  void on_recall(std::function<void()> callback) const;
   /// Opens a stream; see `net::responder::start_stream`.
   net::stream_handle stream(net::http_response head) const;
 

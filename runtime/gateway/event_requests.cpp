@@ -44,6 +44,10 @@ public:
     auto& at = reply_.at();
     const auto id =
       at.waits.add(at.opts.steady_ms() + wait_ms, [self = shared_from_this()] { self->expire(); });
+    reply_.on_recall([weak = weak_from_this()] {
+      if (const auto self = weak.lock())
+        self->recall();
+    });
     std::unique_lock lock{mutex_};
     deadline_ = id;
     if (!answered_)
@@ -99,6 +103,15 @@ private:
     const auto accepted = *accepted_;
     lock.unlock();
     answer_accepted(reply_, accepted);
+  }
+
+  void recall() {
+    std::unique_lock lock{mutex_};
+    const auto deadline = deadline_;
+    lock.unlock();
+    expire();
+    if (deadline)
+      reply_.at().waits.call_off(*deadline);
   }
 
   const answering reply_;

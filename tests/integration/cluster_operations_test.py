@@ -8,10 +8,13 @@ import os
 import shutil
 import socket
 import tempfile
+import threading
+import time
 import unittest
 
 from harness import waiting
 from harness.node import Node, cli
+from harness.sse import Stream
 from harness.waiting import eventually
 
 NAMES = ("n1", "n2", "n3")
@@ -86,6 +89,62 @@ class ClusterOperations(unittest.TestCase):
                    for one in self.nodes["n1"].client.get("/v1/audit").json()["items"]]
         for route, subject in (("/v1/nodes/{id}/drain", "n2"), ("/v1/nodes/{id}/uncordon", "n2"), ("/v1/cluster/rebalance", "")):
             self.assertEqual(audited.count((route, subject, "done")), 1, audited)
+
+    def carry_only(self, name):
+        """From now on the node leads nothing: it carries."""
+        self.assertEqual(self.nodes[name].cli("node", "cordon", name).returncode, 0)
+        eventually("it gives everything away", lambda: self.leaders()[name] == 0, 10)
+
+    def paused(self, agent, at):
+        client = self.nodes[at].client
+        sent = client.post(f"/v1/agents/{agent}/events?wait=20s", {"data": 0})
+        self.assertEqual(sent.status, 200, sent)
+        done = client.post(f"/v1/agents/{agent}/pause", {})
+        self.assertLess(done.status, 300, done)
+
+    def test_an_answer_larger_than_a_frame_of_the_link_is_carried(self):
+        self.carry_only("n3")
+        self.paused("echo/big", "n3")
+        text = "x" * (900 << 10)
+        for number in range(20):
+            sent = self.nodes["n3"].client.post("/v1/agents/echo/big/events", {"data": [number, text]})
+            self.assertEqual(sent.status, 202, sent)
+        read = self.nodes["n3"].client.get("/v1/agents/echo/big/mailbox", timeout=60)
+        self.assertEqual(read.status, 200)
+        self.assertGreater(len(read.body), 16 << 20)
+        self.assertEqual(len(read.json()["items"]), 20)
+
+    def test_a_stream_that_begins_with_more_than_may_be_unsent_is_carried(self):
+        self.carry_only("n3")
+        ran = self.nodes["n3"].client.post("/v1/agents/echo/long/events?wait=20s", {"data": "x" * (600 << 10)})
+        self.assertEqual(ran.status, 200, ran)
+        stream = Stream(self.nodes["n3"].address, "/v1/agents/echo/long/stream?from=0")
+        self.addCleanup(stream.close)
+        ended = next(event for event in stream if event.name == "run.completed")
+        self.assertEqual(len(ended.data["output"]), 600 << 10)
+
+    def test_a_node_that_ends_lets_go_in_order_of_those_it_carries(self):
+        self.carry_only("n3")
+        self.paused("echo/a", "n3")
+        before = len(self.nodes["n1"].client.items("/v1/agents/echo/a/mailbox"))
+        told = []
+        waits = threading.Thread(
+            target=lambda: told.append(self.nodes["n3"].client.post("/v1/agents/echo/a/events?wait=5m", {"data": 1}, timeout=60)))
+        waits.start()
+        with socket.create_connection(self.nodes["n3"].address, timeout=60) as stream:
+            stream.sendall(b"GET /v1/agents/echo/a/stream HTTP/1.1\r\nHost: n3\r\n\r\n")
+            read = stream.recv(65536)
+            self.assertTrue(read.startswith(b"HTTP/1.1 200 "), read)
+            eventually("the event waits",
+                       lambda: len(self.nodes["n1"].client.items("/v1/agents/echo/a/mailbox")) == before + 1, 20)
+            begun = time.monotonic()
+            self.assertEqual(self.nodes["n3"].stop(), 0)
+            self.assertLess(time.monotonic() - begun, 20, "it was not told to hurry by a limit")
+            while more := stream.recv(65536):
+                read += more
+        self.assertTrue(read.endswith(b"0\r\n\r\n"), read)
+        waits.join(30)
+        self.assertEqual([(one.status, one.json()["agent"]) for one in told], [(202, "echo/a")])
 
     def test_a_restart_ends_a_cordon(self):
         self.assertEqual(self.nodes["n3"].cli("node", "cordon", "n3").returncode, 0)

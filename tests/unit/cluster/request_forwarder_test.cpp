@@ -6,6 +6,8 @@
 
 #include "persistence/memory_store.hpp"
 #include "runtime/gateway/problem.hpp"
+#include "runtime/net/http_server.hpp"
+#include "runtime/net/peer_link.hpp"
 #include "schemas/codec_link.hpp"
 
 using namespace holdfast;
@@ -23,11 +25,17 @@ class seen_stream final : public net::stream_sink {
 public:
   explicit seen_stream(std::shared_ptr<seen_answer> in) : in_(std::move(in)) {}
   bool write(std::shared_ptr<const std::string> bytes) override {
+    if (bytes->size() > net::http_server::options{}.stream_bytes_max)
+      close();
     if (in_->stream_open)
       in_->streamed += *bytes;
     return in_->stream_open;
   }
-  void close() override { in_->stream_open = false; }
+  void close() override {
+    in_->stream_open = false;
+    if (const auto told = std::exchange(in_->on_close, nullptr))
+      told();
+  }
   bool closed() const override { return !in_->stream_open; }
   void on_close(std::function<void()> callback) override { in_->on_close = std::move(callback); }
 
@@ -67,8 +75,8 @@ public:
             (once ? " once" : "") + (audit ? " " + audit->route : "");
     tell(answer_with);
   }
-  void route(holdfast::event e, std::string verified, std::optional<idempotency> once, event_sender sender,
-             answer_function tell) override {
+  void route(holdfast::event e, std::string verified, std::optional<idempotency> once,
+             event_sender sender, answer_function tell) override {
     noted = e.type + " " + e.data + " " + verified + (once ? " once" : "") + " " + sender.by;
     for (const auto& type : sender.scope.types)
       noted += " " + type;
@@ -115,6 +123,8 @@ struct three_nodes {
   std::map<consensus::node_id, node> nodes;
   consensus::node_id leader = 2;
   std::int64_t now_ms = 1'000;
+  /// What the link takes, beside frames of its size; null: everything.
+  std::function<bool(const link_frame&)> takes;
 
   three_nodes() {
     for (consensus::node_id id = 1; id <= 3; ++id)
@@ -127,6 +137,7 @@ struct three_nodes {
     p.send = [this, id](consensus::node_id to, const link_frame& frame) {
       return carry(id, to, frame);
     };
+    p.reaches = [this, id](consensus::node_id to) { return nodes.at(id).up && nodes.at(to).up; };
     p.leader_of = [this](group_id) { return leader; };
     p.steady_ms = [this] { return now_ms; };
     const auto note = [](std::vector<served_request>& into, net::http_request&& request,
@@ -154,7 +165,10 @@ struct three_nodes {
   bool carry(consensus::node_id from, consensus::node_id to, const link_frame& frame) {
     if (!nodes.at(from).up || !nodes.at(to).up)
       return false;
-    auto read = codec::decode_link_frame(codec::encode(frame));
+    const auto bytes = codec::encode(frame);
+    if (bytes.size() > net::peer_link::options{}.frame_bytes_max || (takes && !takes(frame)))
+      return false;
+    auto read = codec::decode_link_frame(bytes);
     REQUIRE(read);
     auto& target = *nodes.at(to).forwarder;
     std::visit(
@@ -196,6 +210,27 @@ struct three_nodes {
   }
 };
 
+/// Refuses the nth frame of a kind, and everything from then on as long as `full`.
+template <class T>
+struct filling {
+  int left;
+  bool full = false;
+  bool operator()(const link_frame& frame) {
+    if (std::holds_alternative<T>(frame) && --left == 0)
+      full = true;
+    return !full;
+  }
+};
+
+/// Not the same anywhere.
+std::string text_of_size(std::size_t bytes) {
+  std::string out;
+  while (out.size() < bytes)
+    out += std::to_string(out.size()) + ' ';
+  out.resize(bytes);
+  return out;
+}
+
 net::http_response moved() { return problem(error{errc::not_leader, "it moved"}); }
 
 }  // namespace
@@ -233,8 +268,8 @@ TEST_CASE_FIXTURE(three_nodes,
   CHECK(answered->response->body == "done");
 }
 
-TEST_CASE_FIXTURE(three_nodes,
-                  "forwarding: what a node asked in its life before is not answered to anybody new") {
+TEST_CASE_FIXTURE(
+  three_nodes, "forwarding: what a node asked in its life before is not answered to anybody new") {
   const auto before = ask("POST", {{"Idempotency-Key", "a"}});
   const auto old = last(2);
   kill(1);
@@ -320,7 +355,8 @@ TEST_CASE_FIXTURE(three_nodes, "forwarding: a stream goes on until either end cl
   REQUIRE(reader->stream_open);
   CHECK(reader->response->content_type == "text/event-stream");
   CHECK(stream.write(std::string{"second"}));
-  CHECK(reader->streamed == "first second");
+  CHECK(reader->response->body == "first ");
+  CHECK(reader->streamed == "second");
   SUBCASE("the writer") {
     stream.close();
     CHECK_FALSE(reader->stream_open);
@@ -343,6 +379,172 @@ TEST_CASE_FIXTURE(three_nodes, "forwarding: a stream goes on until either end cl
     CHECK(told);
     CHECK(stream.closed());
   }
+}
+
+TEST_CASE_FIXTURE(three_nodes, "forwarding: an answer larger than a frame comes in pieces") {
+  const auto body = text_of_size((20U << 20) + 1);
+  const auto whole = ask("GET");
+  last(2).to.send({200, "", {}, body});
+  REQUIRE(whole->response);
+  CHECK((whole->response->body == body));
+  const auto stream = ask("GET");
+  auto writer = last(2).to.start_stream({200, "", {}, body});
+  CHECK(writer.write(std::string{"second"}));
+  REQUIRE(stream->response);
+  CHECK((stream->response->body == body));
+  CHECK(stream->streamed == "second");
+}
+
+TEST_CASE_FIXTURE(three_nodes,
+                  "forwarding: an answer too large to be carried is refused with why") {
+  const auto answered = ask("GET");
+  last(2).to.send({200, "", {}, std::string((32U << 20) + 1, 'x')});
+  REQUIRE(answered->response);
+  CHECK(answered->response->status == 413);
+  CHECK(answered->response->body.find("32 MiB") != std::string::npos);
+  // A node that would send it all the same.
+  const auto given = ask("GET");
+  link::http_head head;
+  takes = [&](const link_frame& frame) {
+    if (const auto* one = std::get_if<link::http_head>(&frame))
+      head = *one;
+    return true;
+  };
+  const auto kept = last(2).to;
+  kept.start_stream({200, "", {}, {}});
+  REQUIRE(given->stream_open);
+  const auto larger = ask("GET");
+  nodes.at(1).forwarder->received(2, link::http_head{head.number + 1, 200, {}});
+  for (int i = 0; i < 33; ++i)
+    nodes.at(1).forwarder->received(
+      2, link::http_chunk{head.number + 1, std::string(1U << 20, 'x'), false});
+  REQUIRE(larger->response);
+  CHECK(larger->response->status == 413);
+  CHECK(nodes.at(1).forwarder->waiting() == 1);
+}
+
+TEST_CASE_FIXTURE(
+  three_nodes, "forwarding: an answer that the link does not take in time is refused, not lost") {
+  const auto answered = ask("GET");
+  SUBCASE("its head") { takes = filling<link::http_head>{1}; }
+  SUBCASE("a piece of its body") { takes = filling<link::http_chunk>{2}; }
+  SUBCASE("that there is none") { takes = filling<link::http_cancel>{1}; }
+  if (takes.target<filling<link::http_cancel>>() != nullptr)
+    nodes.at(2).served.clear();
+  else
+    last(2).to.send({200, "", {}, std::string(2U << 20, 'x')});
+  later(50);
+  CHECK_FALSE(answered->response);  // still full
+  takes = nullptr;
+  later(50);
+  REQUIRE(answered->response);
+  CHECK(answered->response->status == 503);
+  CHECK(nodes.at(1).forwarder->waiting() == 0);
+}
+
+TEST_CASE_FIXTURE(three_nodes, "forwarding: a stream that the link does not take in time ends") {
+  const auto reader = ask("GET");
+  SUBCASE("at its head") { takes = filling<link::http_head>{1}; }
+  SUBCASE("in its middle") { takes = filling<link::http_chunk>{2}; }
+  SUBCASE("at its end") { takes = filling<link::http_chunk>{3}; }
+  auto stream = last(2).to.start_stream({200, "text/event-stream", {}, "first "});
+  stream.write(std::string{"second"});
+  stream.close();
+  CHECK(stream.closed());
+  later(50);
+  takes = nullptr;
+  later(50);
+  CHECK_FALSE(reader->stream_open);
+  CHECK(reader->response);
+  CHECK(nodes.at(1).forwarder->waiting() == 0);
+}
+
+TEST_CASE_FIXTURE(three_nodes,
+                  "forwarding: what a node that is down did not take is not kept for it") {
+  const auto answered = ask("GET");
+  const auto to = last(2).to;
+  takes = filling<link::http_head>{1};
+  to.send({200, "", {}, "lost"});
+  nodes.at(1).up = false;
+  later(50);
+  nodes.at(1).up = true;
+  int cancels = 0;
+  takes = [&](const link_frame& frame) {
+    cancels += std::holds_alternative<link::http_cancel>(frame) ? 1 : 0;
+    return true;
+  };
+  later(50);
+  CHECK(cancels == 0);
+}
+
+TEST_CASE_FIXTURE(three_nodes,
+                  "forwarding: a stream that begins after its reader's link broke is closed") {
+  const auto reader = ask("GET");
+  const auto to = last(2).to;
+  leader = 0;
+  bool told = false;
+  SUBCASE("before its head") {
+    nodes.at(1).forwarder->peer_down(2);
+    nodes.at(2).forwarder->peer_down(1);
+    auto stream = to.start_stream({200, "text/event-stream", {}, "first "});
+    CHECK(stream.closed());
+    stream.on_close([&] { told = true; });
+  }
+  SUBCASE("and its head was lost with it") {
+    takes = [](const link_frame& frame) {
+      return !std::holds_alternative<link::http_cancel>(frame);
+    };
+    nodes.at(1).forwarder->peer_down(2);
+    auto stream = to.start_stream({200, "text/event-stream", {}, {}});
+    stream.on_close([&] { told = true; });
+    CHECK_FALSE(told);
+    takes = nullptr;
+    stream.write(std::string{"second"});
+    later(50);
+  }
+  CHECK(told);
+  CHECK_FALSE(reader->stream_open);
+}
+
+TEST_CASE_FIXTURE(three_nodes, "forwarding: of a node that ends, carried streams end in order") {
+  const auto reader = ask("GET");
+  auto stream = last(2).to.start_stream({200, "text/event-stream", {}, "first "});
+  bool told = false;
+  stream.on_close([&] { told = true; });
+  nodes.at(1).forwarder->drain();
+  CHECK_FALSE(reader->stream_open);
+  CHECK(told);
+  CHECK(nodes.at(1).forwarder->waiting() == 0);
+}
+
+TEST_CASE_FIXTURE(
+  three_nodes, "forwarding: of a node that ends, what waits is answered as it stands, or refused") {
+  const auto waits = ask("POST");
+  const auto to = last(2).to;
+  to.on_abort([&] { to.send({202, "", {}, "accepted"}); });
+  CHECK_FALSE(waits->response);
+  nodes.at(1).forwarder->drain();
+  REQUIRE(waits->response);
+  CHECK(waits->response->body == "accepted");
+  const auto change = ask("POST");
+  const auto keyed = ask("POST", {{"Idempotency-Key", "k1"}});
+  const auto soon = ask("GET");
+  int recalls = 0;
+  last(2).to.on_abort([&] { ++recalls; });
+  for (int i = 0; i < 3; ++i)
+    nodes.at(1).forwarder->drain();
+  CHECK(recalls == 1);
+  last(2).to.send({200, "", {}, "in time"});
+  CHECK(soon->response->body == "in time");
+  CHECK_FALSE(change->response);
+  now_ms += request_forwarder::drain_ms_max;
+  nodes.at(1).forwarder->drain();
+  REQUIRE(change->response);
+  CHECK(change->response->status == 503);
+  CHECK(change->response->body.find("not known") != std::string::npos);
+  REQUIRE(keyed->response);
+  CHECK(keyed->response->status == 503);
+  CHECK(keyed->response->body.find("draining") != std::string::npos);
 }
 
 TEST_CASE_FIXTURE(three_nodes,

@@ -88,7 +88,7 @@ public:
     tell();
     return net::stream_handle{stream};
   }
-  void on_abort(std::function<void()>) override {}
+  void on_abort(std::function<void()> callback) override { abort = std::move(callback); }
   /// Until there is an answer from another thread.
   void wait() const { answered_.wait(false); }
 
@@ -118,6 +118,7 @@ public:
 
   std::optional<net::http_response> answer;
   std::shared_ptr<kept_stream> stream;
+  std::function<void()> abort;  ///< null: nobody wants to hear of it
 
 private:
   void tell() {

@@ -300,6 +300,31 @@ TEST_CASE("events: a node that drains lets nobody wait") {
   CHECK(got->status() == 202);
 }
 
+TEST_CASE("events: who waits through a node that ends gets the acceptance when it is durable") {
+  asking at;
+  const auto wait = [&] {
+    auto out = std::make_shared<asked>();
+    at.front.handle_forwarded(
+      net::http_request::make("POST", events_path + "?wait=5m",
+                              {{"Content-Type", "application/json"}}, R"({"data":1})"),
+      local_principal(), net::responder{out});
+    REQUIRE(out->abort);
+    return out;
+  };
+  const auto accepted = wait();
+  at.node.submits[0].tell(accepted_of(at.node));
+  CHECK(!accepted->answer);
+  accepted->abort();
+  CHECK(accepted->status() == 202);
+  const auto not_yet = wait();
+  not_yet->abort();
+  CHECK(!not_yet->answer);
+  at.node.submits[1].tell(accepted_of(at.node));
+  CHECK(not_yet->status() == 202);
+  // A client that closes its side of the connection may still wait.
+  CHECK(!at.ask("POST", events_path + "?wait=5m", R"({"data":1})")->abort);
+}
+
 TEST_CASE("events: a wait that is no duration, or too long, is refused") {
   asking at;
   for (const auto* wait : {"30", "x", "", "-1s", "5m1s", "1e3s", "1.5s", "99999999999999999999s"})
