@@ -9,6 +9,15 @@ namespace holdfast {
 
 namespace {
 
+/// Keeps what was applied. The same again does not make the catalogue any newer.
+void keep(catalog& into, definition_history& history, const definition_applied& applied,
+          time_us at) {
+  const bool added = history.versions.insert_or_assign(applied.version, applied).second;
+  history.applied_at[applied.version] = at;
+  history.current = applied.version;
+  into.index += added ? 1U : 0U;
+}
+
 /// Takes one applied definition into a catalogue in the making.
 status take(catalog& into, const definition_applied& applied, time_us at, const compilers& with) {
   auto parsed = definition_from_json(applied.kind, applied.content);
@@ -20,10 +29,7 @@ status take(catalog& into, const definition_applied& applied, time_us at, const 
     if (!compiled)
       return compiled.error();
     into.compiled_agents[applied.name][applied.version] = std::move(*compiled);
-    auto& history = into.agents[applied.name];
-    history.versions[applied.version] = applied;
-    history.applied_at[applied.version] = at;
-    history.current = applied.version;
+    keep(into, into.agents[applied.name], applied, at);
     return ok_status();
   }
   auto hook = std::get<hook_definition>(std::move(*parsed));
@@ -32,10 +38,7 @@ status take(catalog& into, const definition_applied& applied, time_us at, const 
   if (!compiled)
     return compiled.error();
   into.compiled_hooks[applied.name] = std::move(*compiled);
-  auto& history = into.hooks[applied.name];
-  history.versions[applied.version] = applied;
-  history.applied_at[applied.version] = at;
-  history.current = applied.version;
+  keep(into, into.hooks[applied.name], applied, at);
   return ok_status();
 }
 
@@ -81,7 +84,6 @@ result<std::shared_ptr<const catalog>> load_catalog(const reader& from, const co
       return stored.error();
     if (auto taken = take(*out, stored->value, stored->at, with); !taken)
       return taken.error();
-    ++out->index;
   }
   if (auto walked = at->state(); !walked)
     return walked.error();
@@ -228,7 +230,7 @@ struct catalog_state {
   }
 
   /// A new catalogue, when the record has a definition.
-  void publish(const turn_record& record, std::uint64_t index) {
+  void publish(const turn_record& record) {
     std::shared_ptr<catalog> next;
     for (const auto& f : record.facts)
       if (const auto* applied = std::get_if<definition_applied>(&f)) {
@@ -237,15 +239,13 @@ struct catalog_state {
         const auto taken = take(*next, *applied, record.at, services->compile_with);
         HOLDFAST_ASSERT(taken, "a committed definition does not compile");
       }
-    if (!next)
-      return;
-    next->index = index;
-    services->definitions->set(std::move(next));
+    if (next)
+      services->definitions->set(std::move(next));
   }
 
   void committed(const committed_group& group) {
     for (const auto& record : group.records) {
-      publish(*record, group.index);
+      publish(*record);
       if (const auto audited = audits.find(record.get()); audited != audits.end()) {
         services->tell(audited->second, command_done{});
         audits.erase(audited);

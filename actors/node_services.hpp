@@ -50,9 +50,11 @@ public:
     std::shared_lock lock{mutex_};
     return current_;
   }
+  /// Unless a newer one is in force: whoever has read the disk slowly may come too late.
   void set(std::shared_ptr<const catalog> next) {
     std::unique_lock lock{mutex_};
-    current_ = std::move(next);
+    if (next->index >= current_->index)
+      current_ = std::move(next);
   }
 
 private:

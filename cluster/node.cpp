@@ -200,6 +200,7 @@ status node::impl::listen() {
 gateway_options node::impl::gateway_settings() {
   gateway_options out;
   out.with = services->compile_with;
+  out.body.bytes_max = opts.config.http.body_bytes_max;
   out.dedup_ms = opts.config.retention.dedup_ms;
   out.secret = services->secret;
   out.check_model = [this](std::string_view model) -> status {

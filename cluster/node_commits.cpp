@@ -48,6 +48,7 @@ void node::impl::followed(group_id group, std::uint64_t index,
 
 void node::impl::replaced(group_id group) {
   backups->replaced(group);
+  front->state_replaced(group);
   if (group != catalog_group)
     return;
   member->read_members();

@@ -9,6 +9,8 @@ worker_thread::~worker_thread() { stop(); }
 void worker_thread::post(std::function<void()> work) {
   {
     const std::lock_guard lock{mutex_};
+    if (ended_)
+      return;
     queue_.push_back(std::move(work));
   }
   wake_.notify_one();
@@ -28,8 +30,10 @@ void worker_thread::run() {
   std::unique_lock lock{mutex_};
   for (;;) {
     wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-    if (queue_.empty())
+    if (queue_.empty()) {
+      ended_ = true;
       return;
+    }
     auto work = std::move(queue_.front());
     queue_.pop_front();
     lock.unlock();

@@ -15,8 +15,9 @@ class worker_thread {
 public:
   worker_thread();
   ~worker_thread();  ///< stops
+  /// After `stop` it is dropped at once: what it holds need not outlive this.
   void post(std::function<void()> work);
-  /// Runs what is queued, then joins.
+  /// Runs what is queued and what that posts, then joins.
   void stop();
 
 private:
@@ -25,6 +26,7 @@ private:
   std::condition_variable wake_;
   std::deque<std::function<void()>> queue_;
   bool stopping_ = false;
+  bool ended_ = false;
   std::thread thread_;
 };
 

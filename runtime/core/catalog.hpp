@@ -53,7 +53,7 @@ struct definition_history {
 /// Copy-on-write: a new one is made for every change, old ones live as long as somebody holds them.
 class catalog {
 public:
-  std::uint64_t index = 0;  ///< of the last entry of group 0 that it contains
+  std::uint64_t index = 0;  ///< so many definitions were applied: more in every later one
   std::map<std::string, definition_history, std::less<>> agents;
   std::map<std::string, definition_history, std::less<>> hooks;
   std::map<std::string, std::map<std::uint32_t, std::shared_ptr<const compiled_agent>>, std::less<>>

@@ -43,13 +43,13 @@ void answer_agents(const answering& reply, const agent_filter& filter, const pag
   auto& node = reply.at().node;
   list_writer list;
   std::string next;
-  std::size_t taken = 0;
   std::size_t scanned = 0;
   merged_scan scan{node.records(), family::snapshot,
                    agent_ranges(node.partitions(), filter.type, page.after), false};
   std::string last;
   for (; scan.valid(); scan.next()) {
-    if (taken == page.limit || scanned == reply.at().opts.scanned_max) {
+    if (list.is_full(page.limit, reply.at().opts.page_bytes_max) ||
+        scanned == reply.at().opts.scanned_max) {
       next = make_cursor(cursor_kind::agent, last);
       break;
     }
@@ -62,10 +62,54 @@ void answer_agents(const answering& reply, const agent_filter& filter, const pag
     if (!reply.sees(state->name.type) || !matches(filter, facts))
       continue;
     write_agent(list.item(), facts);
-    ++taken;
   }
   if (const auto walked = scan.state(); !walked)
     return reply.refuse(walked.error());
+  reply.document(list.finish(next));
+}
+
+/// The event that an entry of the mailbox stands for.
+result<waiting_event> waiting_at(const stored_records& own, const agent_name& name,
+                                 const mailbox_entry& entry) {
+  auto recorded = own.fact_at(entry.event_seq);
+  if (!recorded)
+    return recorded.error();
+  auto* received = std::get_if<event_received>(&*recorded);
+  if (received == nullptr)
+    return error{errc::corrupt, "a mailbox entry of " + to_string(name) + " names no event"};
+  return waiting_event{entry.event_seq, entry.id, entry.run, entry.received_at,
+                       std::move(received->event)};
+}
+
+void answer_mailbox(const answering& reply, const agent_state& state, const page_request& page) {
+  auto& node = reply.at().node;
+  const auto& records = node.records();
+  const group_id group = group_of(state.name, node.partitions());
+  const stored_records own{records, group, state.name};
+  const auto after = number_at(page.after);
+  std::uint64_t number = std::max(state.mailbox_head, after ? *after + 1 : std::uint64_t{0});
+  list_writer list;
+  std::string next;
+  for (; number < state.mailbox_next; ++number) {
+    if (list.is_full(page.limit, reply.at().opts.page_bytes_max)) {
+      next = make_cursor(cursor_kind::number, position_of(number - 1));
+      break;
+    }
+    const auto bytes = records.get(family::mailbox, keys::numbered(group, state.name, number));
+    if (!bytes)
+      return reply.refuse(bytes.error());
+    if (!*bytes)
+      continue;  // taken out meanwhile
+    const auto entry = codec::decode_mailbox_entry(**bytes);
+    if (!entry)
+      return reply.refuse(entry.error());
+    if (std::find(state.skipped.begin(), state.skipped.end(), entry->run) != state.skipped.end())
+      continue;
+    const auto waiting = waiting_at(own, state.name, *entry);
+    if (!waiting)
+      return reply.refuse(waiting.error());
+    write_waiting(list.item(), state.name, *waiting);
+  }
   reply.document(list.finish(next));
 }
 
@@ -106,50 +150,18 @@ void get_state(call&& c) {
 }
 
 void get_mailbox(call&& c) {
-  const auto state = agent_or_refuse(c);
+  auto state = agent_or_refuse(c);
   if (!state)
     return;
   const auto query = c.query();
   if (!query)
     return c.reply.refuse(query.error());
-  const auto page = page_of(*query, cursor_kind::number);
+  auto page = page_of(*query, cursor_kind::number);
   if (!page)
     return c.reply.refuse(page.error());
-  const auto& records = c.node().records();
-  const group_id group = group_of(state->name, c.node().partitions());
-  const stored_records own{records, group, state->name};
-  const auto after = number_at(page->after);
-  std::uint64_t number = std::max(state->mailbox_head, after ? *after + 1 : std::uint64_t{0});
-  list_writer list;
-  std::string next;
-  std::size_t taken = 0;
-  for (; number < state->mailbox_next; ++number) {
-    if (taken == page->limit) {
-      next = make_cursor(cursor_kind::number, position_of(number - 1));
-      break;
-    }
-    const auto bytes = records.get(family::mailbox, keys::numbered(group, state->name, number));
-    if (!bytes)
-      return c.reply.refuse(bytes.error());
-    if (!*bytes)
-      continue;  // taken out meanwhile
-    const auto entry = codec::decode_mailbox_entry(**bytes);
-    if (!entry)
-      return c.reply.refuse(entry.error());
-    if (std::find(state->skipped.begin(), state->skipped.end(), entry->run) != state->skipped.end())
-      continue;
-    const auto recorded = own.fact_at(entry->event_seq);
-    if (!recorded)
-      return c.reply.refuse(recorded.error());
-    const auto* received = std::get_if<event_received>(&*recorded);
-    if (received == nullptr)
-      return c.reply.refuse(
-        error{errc::corrupt, "a mailbox entry of " + to_string(state->name) + " names no event"});
-    write_waiting(list.item(), state->name,
-                  {entry->event_seq, entry->id, entry->run, entry->received_at, received->event});
-    ++taken;
-  }
-  c.reply.document(list.finish(next));
+  c.at().offload([reply = c.reply, state = std::move(*state), page = std::move(*page)] {
+    answer_mailbox(reply, state, page);
+  });
 }
 
 void get_timers(call&& c) {

@@ -51,11 +51,10 @@ void answer_audit(const answering& reply, const page_request& page) {
   list_writer list;
   std::string next;
   std::string last;
-  std::size_t taken = 0;
   merged_scan scan{node.records(), family::audit, audit_ranges(node.partitions(), page.after),
                    true};
   for (; scan.valid(); scan.next()) {
-    if (taken == page.limit) {
+    if (list.is_full(page.limit, reply.at().opts.page_bytes_max)) {
       next = make_cursor(cursor_kind::audit, last);
       break;
     }
@@ -65,7 +64,6 @@ void answer_audit(const answering& reply, const page_request& page) {
       return reply.refuse(error{errc::corrupt, "an entry of the audit log does not parse"});
     last = std::string{scan.key().substr(2)} + std::string{scan.key().substr(0, 2)};
     write_audit(list.item(), *group, *entry);
-    ++taken;
   }
   if (const auto walked = scan.state(); !walked)
     return reply.refuse(walked.error());

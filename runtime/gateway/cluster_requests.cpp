@@ -191,8 +191,9 @@ void list_nodes(call&& c) {
   with_view(c, [](const answering& reply, const cluster_view& view) {
     list_writer list;
     for (const auto& node : view.nodes) {
-      begin_node(list.item(), node, view);
-      list.item().end_object();
+      auto& json = list.item();
+      begin_node(json, node, view);
+      json.end_object();
     }
     reply.document(list.finish({}));
   });

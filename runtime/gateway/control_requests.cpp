@@ -125,23 +125,15 @@ void control_agent(call&& c, control_verb verb) {
               });
 }
 
-void control_run(call&& c, control_verb verb) {
-  const auto id = run_of(c, 0);
-  if (!id)
-    return c.reply.refuse(id.error());
-  const auto found = find_run(c.node(), *id);
-  if (!found)
-    return c.reply.refuse(found.error());
-  if (const auto seen = c.reply.check_type(found->summary.agent.type); !seen)
-    return c.reply.refuse(seen.error());
+void control_found(call&& c, const run_summary& of, control_verb verb) {
   auto read = read_verb(c, verb);
   if (!read)
     return;
-  read->cmd.run = *id;
+  read->cmd.run = of.id;
   auto& node = c.node();
   const auto note = c.reply.note();
-  node.submit(found->summary.agent, std::move(read->cmd), read->once, false, note,
-              [reply = std::move(c.reply), run = *id](const answer& told) {
+  node.submit(of.agent, std::move(read->cmd), read->once, false, note,
+              [reply = std::move(c.reply), run = of.id](const answer& told) {
                 if (const auto* why = std::get_if<error>(&told))
                   return reply.refuse(*why);
                 net::header_list headers;
@@ -157,6 +149,12 @@ void control_run(call&& c, control_verb verb) {
                   shown = again->run;
                 answer_run(reply, shown, std::move(headers));
               });
+}
+
+void control_run(call&& c, control_verb verb) {
+  with_run(std::move(c), [verb](call&& found, const found_run& run) {
+    control_found(std::move(found), run.summary, verb);
+  });
 }
 
 /// `If-Match`: a seq, or nothing for absent and `*`. An unknown tag matches nothing.

@@ -21,12 +21,12 @@ void answer_letters(const answering& reply, const page_request& page) {
   });
   list_writer list;
   std::string next;
-  std::size_t taken = 0;
   std::size_t scanned = 0;
   sortable_id last;
   merged_scan scan{node.records(), family::dead_letter, ranges, true};
   for (; scan.valid(); scan.next()) {
-    if (taken == page.limit || scanned == reply.at().opts.scanned_max) {
+    if (list.is_full(page.limit, reply.at().opts.page_bytes_max) ||
+        scanned == reply.at().opts.scanned_max) {
       next = make_cursor(cursor_kind::id, last.view());
       break;
     }
@@ -38,7 +38,6 @@ void answer_letters(const answering& reply, const page_request& page) {
     if (!reply.sees(letter->value.agent.type))
       continue;
     write_dead_letter(list.item(), letter->value, letter->at);
-    ++taken;
   }
   if (const auto walked = scan.state(); !walked)
     return reply.refuse(walked.error());

@@ -215,11 +215,10 @@ void list_types(call&& c) {
   list_writer list;
   std::string next;
   if (const auto definitions = c.node().definitions()) {
-    std::size_t taken = 0;
     std::string last;
     for (auto at = definitions->agents.upper_bound(page->after); at != definitions->agents.end();
          ++at) {
-      if (taken == page->limit) {
+      if (list.is_full(page->limit, c.at().opts.page_bytes_max)) {
         next = make_cursor(cursor_kind::agent, last);
         break;
       }
@@ -227,7 +226,6 @@ void list_types(call&& c) {
       if (!c.reply.sees(at->first))
         continue;
       write_type(list.item(), at->second, at->first, false);
-      ++taken;
     }
   }
   c.reply.document(list.finish(next));
@@ -260,12 +258,11 @@ void get_type_versions(call&& c) {
   const auto before = number_at(page->after);
   list_writer list;
   std::string next;
-  std::size_t taken = 0;
   std::uint32_t last = 0;
   for (auto at = history->versions.rbegin(); at != history->versions.rend(); ++at) {
     if (before && at->first >= *before)
       continue;
-    if (taken == page->limit) {
+    if (list.is_full(page->limit, c.at().opts.page_bytes_max)) {
       next = make_cursor(cursor_kind::number, position_of(last));
       break;
     }
@@ -274,7 +271,6 @@ void get_type_versions(call&& c) {
                        applied == history->applied_at.end() ? 0 : applied->second,
                        at->first == history->current);
     last = at->first;
-    ++taken;
   }
   c.reply.document(list.finish(next));
 }

@@ -81,13 +81,21 @@ void write_node(json_writer& json, const cluster_node_view& node);
 void begin_node(json_writer& json, const cluster_node_view& node, const cluster_view& of);
 std::string cluster_document(const cluster_view& view);
 
-/// `{"items":[…],"next":…}` around items that are written one by one.
+/// `{"items":[…],"next":…}` around items that are written one by one, each after one `item`.
 class list_writer {
 public:
   list_writer() : json_(body_) {
     json_.begin_object().field("kind", "list").key("items").begin_array();
   }
-  json_writer& item() { return json_; }
+  json_writer& item() {
+    ++items_;
+    return json_;
+  }
+  /// It has that many items, or so many bytes: what follows is for the next page. Never while it is
+  /// empty.
+  bool is_full(std::size_t items_max, std::size_t bytes_max) const noexcept {
+    return items_ >= items_max || (items_ > 0 && body_.size() >= bytes_max);
+  }
   std::string finish(std::string_view next) {
     json_.end_array().key("next");
     if (next.empty())
@@ -101,6 +109,7 @@ public:
 private:
   std::string body_;
   json_writer json_;
+  std::size_t items_ = 0;
 };
 
 }  // namespace holdfast

@@ -40,12 +40,12 @@ void answer_events(const answering& reply, const event_query& query) {
   });
   list_writer list;
   std::string next;
-  std::size_t taken = 0;
   std::size_t scanned = 0;
   sortable_id last;
   merged_scan scan{node.records(), family::event_log, ranges, true};
   for (; scan.valid(); scan.next()) {
-    if (taken == page.limit || scanned == reply.at().opts.scanned_max) {
+    if (list.is_full(page.limit, reply.at().opts.page_bytes_max) ||
+        scanned == reply.at().opts.scanned_max) {
       next = make_cursor(cursor_kind::id, last.view());
       break;
     }
@@ -60,7 +60,6 @@ void answer_events(const answering& reply, const event_query& query) {
         !narrow_to_scope(reply, routed->value))
       continue;
     write_routed(list.item(), routed->value, routed->at);
-    ++taken;
   }
   if (const auto walked = scan.state(); !walked)
     return reply.refuse(walked.error());

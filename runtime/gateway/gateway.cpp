@@ -240,6 +240,8 @@ void gateway::tick() {
     services_->streams->tick(services_->opts.steady_ms());
 }
 
+void gateway::state_replaced(group_id group) { services_->streams->close_all_of(group); }
+
 net::http_response gateway::refusal(unsigned number, std::string_view reason) {
   return server_problem(number, reason);
 }

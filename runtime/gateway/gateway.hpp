@@ -46,6 +46,10 @@ public:
   /// that drains.
   void tick();
 
+  /// The state of that group was put in place as a whole: what led to it is never told here, so
+  /// its streams are closed, and clients resume by cursor. Does not block.
+  void state_replaced(group_id group);
+
   gateway_counters counters() const;
 
   /// For `net::http_server::options::refusal`.

@@ -35,7 +35,6 @@ void answer_history(const answering& reply, const history_query& query) {
     return reply.refuse(begin.error());
   list_writer list;
   std::string next;
-  std::size_t taken = 0;
   std::size_t scanned = 0;
   run_tracker tracker;
   fact_walk walk{records, group, query.agent, family::memory, *begin, state->seq + 1};
@@ -45,14 +44,13 @@ void answer_history(const answering& reply, const history_query& query) {
                        (query.run.empty() || tracker.run_of(walk.fact()) == query.run);
     if (walk.seq() >= query.from)
       ++scanned;
-    if ((asked && taken == query.page.limit) || scanned > reply.at().opts.scanned_max) {
+    if ((asked && list.is_full(query.page.limit, reply.at().opts.page_bytes_max)) ||
+        scanned > reply.at().opts.scanned_max) {
       next = make_cursor(cursor_kind::number, position_of(walk.seq()));
       break;
     }
-    if (asked) {
+    if (asked)
       write_history_item(list.item(), query.agent, walk.seq(), walk.at(), walk.fact(), tracker);
-      ++taken;
-    }
     if (walk.ends_record()) {
       tracker.end_record();
       if (walk.seq() >= query.last)
@@ -92,6 +90,17 @@ void narrow_to(history_query& query, const run_summary& run) {
     query.last = run.ended_seq;
 }
 
+void answer_history_of(const answering& reply, history_query query, const run_id& id) {
+  const auto run = find_run(reply.at().node, id);
+  if (!run)
+    return reply.refuse(run.error());
+  if (run->summary.agent != query.agent)
+    return reply.refuse(
+      error{errc::not_found, to_string(id) + " is not a run of " + to_string(query.agent)});
+  narrow_to(query, run->summary);
+  answer_history(reply, query);
+}
+
 }  // namespace
 
 void get_agent_history(call&& c) {
@@ -107,39 +116,31 @@ void get_agent_history(call&& c) {
   wanted.agent = *name;
   if (!read_range(c, *query, wanted))
     return;
-  if (const auto text = query->text("run"); !text.empty()) {
-    const auto id = parse_run_id(text);
-    if (!id)
-      return c.reply.refuse(error{errc::malformed, "`run` is a run id such as run_0abc…"});
-    const auto run = find_run(c.node(), *id);
-    if (!run)
-      return c.reply.refuse(run.error());
-    if (run->summary.agent != *name)
-      return c.reply.refuse(
-        error{errc::not_found, to_string(*id) + " is not a run of " + to_string(*name)});
-    narrow_to(wanted, run->summary);
-  }
-  c.at().offload([reply = c.reply, wanted = std::move(wanted)] { answer_history(reply, wanted); });
+  const auto text = query->text("run");
+  if (text.empty())
+    return c.at().offload(
+      [reply = c.reply, wanted = std::move(wanted)] { answer_history(reply, wanted); });
+  const auto id = parse_run_id(text);
+  if (!id)
+    return c.reply.refuse(error{errc::malformed, "`run` is a run id such as run_0abc…"});
+  c.at().offload([reply = c.reply, wanted = std::move(wanted), id = *id] {
+    answer_history_of(reply, wanted, id);
+  });
 }
 
 void get_run_history(call&& c) {
-  const auto id = run_of(c, 0);
-  if (!id)
-    return c.reply.refuse(id.error());
-  const auto run = find_run(c.node(), *id);
-  if (!run)
-    return c.reply.refuse(run.error());
-  if (const auto seen = c.reply.check_type(run->summary.agent.type); !seen)
-    return c.reply.refuse(seen.error());
-  const auto query = c.query();
-  if (!query)
-    return c.reply.refuse(query.error());
-  history_query wanted;
-  wanted.agent = run->summary.agent;
-  if (!read_range(c, *query, wanted))
-    return;
-  narrow_to(wanted, run->summary);
-  c.at().offload([reply = c.reply, wanted = std::move(wanted)] { answer_history(reply, wanted); });
+  with_run(std::move(c), [](call&& found, const found_run& run) {
+    const auto query = found.query();
+    if (!query)
+      return found.reply.refuse(query.error());
+    history_query wanted;
+    wanted.agent = run.summary.agent;
+    if (!read_range(found, *query, wanted))
+      return;
+    narrow_to(wanted, run.summary);
+    found.at().offload(
+      [reply = found.reply, wanted = std::move(wanted)] { answer_history(reply, wanted); });
+  });
 }
 
 }  // namespace holdfast

@@ -110,19 +110,57 @@ result<found_run> find_unrecorded(backend& node, const run_id& id, const error& 
   return *arrived ? present_run(node, std::move(**arrived)) : absent;
 }
 
-}  // namespace
-
-result<found_run> find_run(backend& node, const run_id& id) {
-  const error absent{errc::not_found, "there is no run " + to_string(id)};
+/// One look; nothing when it has no record.
+result<std::optional<found_run>> find_recorded(backend& node, const run_id& id) {
   const group_id group = partition_of(node, id.id);
   if (group == 0)
-    return absent;
+    return std::optional<found_run>{};
   auto summary = load_run(node.records(), group, id);
   if (!summary)
     return summary.error();
   if (!*summary)
-    return find_unrecorded(node, id, absent);
-  return present_run(node, std::move(**summary));
+    return std::optional<found_run>{};
+  auto run = present_run(node, std::move(**summary));
+  if (!run)
+    return run.error();
+  return std::optional{std::move(*run)};
+}
+
+void hand_on(call&& c, const result<found_run>& run,
+             const std::function<void(call&&, const found_run&)>& then) {
+  if (!run)
+    return c.reply.refuse(run.error());
+  if (const auto seen = c.reply.check_type(run->summary.agent.type); !seen)
+    return c.reply.refuse(seen.error());
+  then(std::move(c), *run);
+}
+
+}  // namespace
+
+result<found_run> find_run(backend& node, const run_id& id) {
+  const error absent{errc::not_found, "there is no run " + to_string(id)};
+  auto recorded = find_recorded(node, id);
+  if (!recorded)
+    return recorded.error();
+  if (*recorded)
+    return std::move(**recorded);
+  return partition_of(node, id.id) == 0 ? absent : find_unrecorded(node, id, absent);
+}
+
+void with_run(call&& c, std::function<void(call&&, const found_run&)> then) {
+  const auto id = run_of(c, 0);
+  if (!id)
+    return c.reply.refuse(id.error());
+  auto recorded = find_recorded(c.node(), *id);
+  if (!recorded)
+    return c.reply.refuse(recorded.error());
+  if (*recorded)
+    return hand_on(std::move(c), std::move(**recorded), then);
+  auto& at = c.at();
+  at.offload([held = std::make_shared<call>(std::move(c)), id = *id, then = std::move(then)] {
+    auto& found = *held;
+    hand_on(std::move(found), find_run(found.node(), id), then);
+  });
 }
 
 result<ended_run> find_end(backend& node, const found_run& run) {

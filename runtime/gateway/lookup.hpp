@@ -1,6 +1,8 @@
 #pragma once
 // Reading what a path names, or saying that it is not there.
 
+#include <functional>
+
 #include "runtime/core/stored_records.hpp"
 #include "runtime/gateway/call.hpp"
 
@@ -16,8 +18,12 @@ struct found_run {
   run_summary summary;
   std::optional<agent_state> agent;  ///< of an open run: its state now
 };
-/// With `status`, `steps` and `usage` as they are now. Errors: `not_found`.
+/// With `status`, `steps` and `usage` as they are now. One that has no record is searched for among
+/// what is on its way: not on an io thread. Errors: `not_found`.
 result<found_run> find_run(backend& node, const run_id& id);
+/// Hands the call on with the run that its path names, or refuses it: also when its key is not for
+/// that agent. At once when the run has a record, else from the thread for slow things.
+void with_run(call&& c, std::function<void(call&&, const found_run&)> then);
 /// Brings a stored summary up to date.
 result<found_run> present_run(backend& node, run_summary summary);
 /// With output or error, when it has ended.

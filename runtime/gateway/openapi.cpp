@@ -19,7 +19,7 @@ struct described {
 constexpr std::array query_parameters{
   described{"wait",
             "Answer with the run once it ended, at most so long: a duration such as 30s, up to 5m"},
-  described{"limit", "Items of a page",
+  described{"limit", "Items of a page at most",
             R"({"type":"integer","minimum":1,"maximum":500,"default":50})"},
   described{"cursor", "`next` of the page before"},
   described{"type", "Only of this type"},

@@ -23,6 +23,8 @@ struct gateway_options {
   std::size_t replay_bytes_max = 4 << 20;
   std::size_t batch_events_max = 1'000;  ///< of a CloudEvents batch
   std::size_t scanned_max = 20'000;      ///< rows that one page of a filtered list looks at
+  /// The item with which a page of a list gets so big is its last.
+  std::size_t page_bytes_max = 4 << 20;
   /// jq and JSON Schema; null: definitions and `where` are refused.
   compilers with;
   /// The value of a secret, for hooks and for checking definitions. Errors say which variable to

@@ -53,11 +53,11 @@ void answer_unresolved(const answering& reply, const page_request& page) {
   list_writer list;
   std::string next;
   std::string last;
-  std::size_t taken = 0;
   std::size_t scanned = 0;
   merged_scan scan{node.records(), family::index, ranges, false};
   for (; scan.valid(); scan.next()) {
-    if (taken == page.limit || scanned == reply.at().opts.scanned_max) {
+    if (list.is_full(page.limit, reply.at().opts.page_bytes_max) ||
+        scanned == reply.at().opts.scanned_max) {
       next = make_cursor(cursor_kind::effect, last);
       break;
     }
@@ -73,7 +73,6 @@ void answer_unresolved(const answering& reply, const page_request& page) {
     if (!*effect || !reply.sees(name->type))
       continue;
     write_reconcile(list.item(), **effect);
-    ++taken;
   }
   if (const auto walked = scan.state(); !walked)
     return reply.refuse(walked.error());

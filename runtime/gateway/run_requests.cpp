@@ -70,12 +70,12 @@ void answer_runs(const answering& reply, const run_query& query) {
   auto& node = reply.at().node;
   list_writer list;
   std::string next;
-  std::size_t taken = 0;
   std::size_t scanned = 0;
   sortable_id last;
   auto scan = open_scan(node, query);
   for (; scan.valid(); scan.next()) {
-    if (taken == query.page.limit || scanned == reply.at().opts.scanned_max) {
+    if (list.is_full(query.page.limit, reply.at().opts.page_bytes_max) ||
+        scanned == reply.at().opts.scanned_max) {
       next = make_cursor(cursor_kind::id, last.view());
       break;
     }
@@ -108,7 +108,6 @@ void answer_runs(const answering& reply, const run_query& query) {
     if (!end)
       return reply.refuse(end.error());
     write_run(list.item(), *end);
-    ++taken;
   }
   if (const auto walked = scan.state(); !walked)
     return reply.refuse(walked.error());
@@ -125,18 +124,12 @@ void list_runs(call&& c) {
 }
 
 void get_run(call&& c) {
-  const auto id = run_of(c, 0);
-  if (!id)
-    return c.reply.refuse(id.error());
-  const auto run = find_run(c.node(), *id);
-  if (!run)
-    return c.reply.refuse(run.error());
-  if (const auto seen = c.reply.check_type(run->summary.agent.type); !seen)
-    return c.reply.refuse(seen.error());
-  const auto end = find_end(c.node(), *run);
-  if (!end)
-    return c.reply.refuse(end.error());
-  c.reply.document(run_document(*end));
+  with_run(std::move(c), [](call&& found, const found_run& run) {
+    const auto end = find_end(found.node(), run);
+    if (!end)
+      return found.reply.refuse(end.error());
+    found.reply.document(run_document(*end));
+  });
 }
 
 }  // namespace holdfast

@@ -40,6 +40,7 @@ public:
   ~stream_feed();
 
   const agent_name& name() const noexcept { return name_; }
+  group_id group() const noexcept { return group_; }
 
   /// Hears of commits from now on. Not from within a commit's callback.
   void subscribe();

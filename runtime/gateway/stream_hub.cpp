@@ -149,11 +149,21 @@ void stream_hub::tick(std::int64_t now_ms) {
 }
 
 void stream_hub::close_all() {
+  close_those([](const stream_feed&) { return true; });
+}
+
+void stream_hub::close_all_of(group_id group) {
+  close_those([group](const stream_feed& feed) { return feed.group() == group; });
+}
+
+template <class Chosen>
+void stream_hub::close_those(Chosen chosen) {
   std::vector<std::shared_ptr<stream_feed>> open;
   {
     std::lock_guard lock{mutex_};
     for (const auto& [name, feed] : feeds_)
-      open.push_back(feed);
+      if (chosen(*feed))
+        open.push_back(feed);
   }
   for (const auto& feed : open)
     feed->close_all();

@@ -33,6 +33,8 @@ public:
   void tick(std::int64_t now_ms);
   /// Ends every stream properly: clients resume by cursor, elsewhere or later.
   void close_all();
+  /// The same for those of one group's agents.
+  void close_all_of(group_id group);
   /// Closes everything and lets go of the backend. Nothing is opened after this.
   void shut_down();
 
@@ -40,6 +42,8 @@ private:
   struct replayed;
   result<replayed> replay(const request& wanted) const;
   std::shared_ptr<stream_feed> acquire(const agent_name& name);
+  template <class Chosen>
+  void close_those(Chosen chosen);
 
   backend& node_;
   const gateway_options& opts_;

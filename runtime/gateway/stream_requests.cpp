@@ -37,15 +37,9 @@ void open(const call& c, agent_name agent, run_id run) {
 }  // namespace
 
 void stream_run(call&& c) {
-  const auto id = run_of(c, 0);
-  if (!id)
-    return c.reply.refuse(id.error());
-  const auto run = find_run(c.node(), *id);
-  if (!run)
-    return c.reply.refuse(run.error());
-  if (const auto seen = c.reply.check_type(run->summary.agent.type); !seen)
-    return c.reply.refuse(seen.error());
-  open(c, run->summary.agent, *id);
+  with_run(std::move(c), [](call&& found, const found_run& run) {
+    open(found, run.summary.agent, run.summary.id);
+  });
 }
 
 void stream_agent(call&& c) {

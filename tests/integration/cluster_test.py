@@ -2,7 +2,8 @@
 """Three nodes that agree, and what happens to them: the promises P1-P5 and P7 as clients over all nodes see them.
 
 usage: cluster_test.py [--rounds N] [--stop-seconds S] [--cuts N] [--partitions N] [--seed N] [--limit S]
-                       [chaos] [power] [majority] [thawed] [clocks] [definitions] [large] [behind] [strangers] [certificates] [disk] [partition]
+                       [chaos] [power] [majority] [thawed] [clocks] [definitions] [large] [behind] [streams] [strangers]
+                       [certificates] [disk] [partition]
 
 chaos         under the load of many agents: kill -9 of a node, of the one that leads most, of all at once (--rounds, default
               50); nodes stopped (SIGSTOP) and continued (--stop-seconds: the longest)
@@ -13,6 +14,7 @@ clocks        a node whose wall clock is not that of the others (preload/skewed_
 definitions   what is applied counts at every node once it is acknowledged
 large         more at once for one agent, and a larger memory, than one entry of the log may hold
 behind        a node that was away for longer than the log goes back
+streams       of a leader that was stopped for as long
 strangers     another cluster's name, a name that is nobody's, an emptied data folder: refused, with a reason in the log
 certificates  a certificate of another authority, of another node, none at all
 disk          a full disk ends its node, and no other
@@ -32,7 +34,7 @@ import threading
 import time
 import unittest
 
-from harness import crash, network, power, preload, waiting
+from harness import crash, network, power, preload, sse, waiting
 from harness.authority import Authority
 from harness.client import Client, Unreachable
 from harness.cluster import NAMES, AnyNode, Cluster, ClusterRig
@@ -388,13 +390,7 @@ class Behind(unittest.TestCase):
             n3.wanted = False
             n3.kill()
             cluster.ready(["n1", "n2"])
-            runs = [first.json()["run_id"]]
-            for i in range(180):  # 128 MiB of log are kept for a single partition
-                sent = {"data": {"blob": os.urandom(480_000).hex()}}
-                client = cluster[("n1", "n2")[i % 2]].client
-                answer = eventually("it is taken", lambda client=client, sent=sent, i=i: (got := client.post(
-                    f"/v1/agents/echo/k{i}/events", sent, headers={"Idempotency-Key": str(i)}, timeout=ANSWERED_SECONDS)).status == 202 and got)
-                runs.append(answer.json()["run_id"])
+            runs = [first.json()["run_id"], *self.fill_the_log([cluster["n1"], cluster["n2"]])]
             cluster.start().ready()
             eventually("it has caught up", lambda: {one["run_id"] for one in n3.client.items("/v1/runs")} == set(runs), 60, poll=0.2)
             self.assertGreaterEqual(n3.metric("holdfast_cluster_snapshots_installed_total"), 1)
@@ -402,6 +398,44 @@ class Behind(unittest.TestCase):
             self.assertEqual(again.status, 200, repr(again))
             self.assertEqual(set(cluster.stop_in_order().values()), {0}, "nodes that end in order")
             self.assertEqual({code for code, _ in cluster.doctor().values()}, {0})
+
+    def test_streams_of_a_leader_that_missed_as_much_end_and_go_on_by_their_cursor(self):
+        with Cluster(bare, cluster="name: chaos\n  partitions: 1") as cluster:
+            cluster.start().ready().apply(ECHO)
+            self.assertEqual(cluster["n1"].client.post("/v1/agents/echo/early/events?wait=20s", {"data": 1}).status, 200)
+            leader = cluster[cluster["n1"].client.document("/v1/cluster")["partitions"][1]["leader"]]
+            stream = sse.Stream(leader.address, "/v1/agents/echo/early/stream?from=0", timeout=60)
+            seen = self.up_to_an_end(stream)
+            leader.freeze()
+            others = [one for one in cluster if one is not leader]
+            missed = eventually("the others have elected", lambda: (got := others[0].client.post(
+                "/v1/agents/echo/early/events", {"data": 2}, headers={"Idempotency-Key": "missed"}, timeout=ANSWERED_SECONDS)).status in (200, 202) and got)
+            self.fill_the_log(others)
+            leader.thaw()
+            seen += list(stream)  # ends in order
+            self.assertGreaterEqual(leader.metric("holdfast_cluster_snapshots_installed_total"), 1)
+            self.assertNotIn(missed.json()["run_id"], [event.data["run_id"] for event in seen], "it has heard of that by itself")
+            again = sse.Stream(leader.address, "/v1/agents/echo/early/stream", last_event_id=seen[-1].id, timeout=60)
+            self.assertEqual(self.up_to_an_end(again)[-1].data["run_id"], missed.json()["run_id"])
+            again.close()
+
+    def up_to_an_end(self, stream):
+        seen = []
+        for event in stream:
+            seen.append(event)
+            if event.name in sse.ENDS:
+                return seen
+        self.fail(f"the stream ended: {seen}")
+
+    def fill_the_log(self, nodes):
+        runs = []
+        for i in range(180):  # 128 MiB of log are kept for a single partition
+            sent = {"data": {"blob": os.urandom(480_000).hex()}}
+            client = nodes[i % len(nodes)].client
+            answer = eventually("it is taken", lambda client=client, sent=sent, i=i: (got := client.post(
+                f"/v1/agents/echo/k{i}/events", sent, headers={"Idempotency-Key": str(i)}, timeout=ANSWERED_SECONDS)).status == 202 and got)
+            runs.append(answer.json()["run_id"])
+        return runs
 
 
 class Strangers(unittest.TestCase):
@@ -542,6 +576,7 @@ def main():
              "definitions": Definitions("test_what_is_defined_counts_at_every_node_as_soon_as_it_is_acknowledged"),
              "large": Large("test_what_is_too_much_for_one_entry_is_taken_in_several_or_refused_and_stops_no_partition"),
              "behind": Behind("test_a_node_that_missed_more_than_the_log_holds_gets_the_whole_state"),
+             "streams": Behind("test_streams_of_a_leader_that_missed_as_much_end_and_go_on_by_their_cursor"),
              "strangers": Strangers("test_who_does_not_belong_to_the_cluster_is_refused_with_a_reason_and_never_a_member"),
              "certificates": Certificates("test_a_certificate_of_another_authority_or_node_or_none_is_refused_with_a_reason"),
              "partition": Partitions("test_every_promise_holds_when_a_node_is_cut_off_from_the_others"),

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "tools/holdfast/display_text.hpp"
 
@@ -106,6 +107,67 @@ table by_partition(const json& cluster) {
   return out;
 }
 
+std::string names_text(const std::set<std::string>& names) {
+  std::string out;
+  for (const auto& name : names)
+    out += (out.empty() ? "" : ", ") + printable(name);
+  return out;
+}
+
+std::set<std::string> nodes_down(const json& cluster) {
+  std::set<std::string> out;
+  for (const auto& node : array_at(cluster, "nodes"))
+    if (text_at(node, "state") == "down")
+      out.insert(text_at(node, "id"));
+  return out;
+}
+
+/// Those that can elect a partition's leader.
+struct voters_of_partition {
+  std::size_t count = 0;
+  std::set<std::string> down;
+  bool have_majority() const noexcept { return (count - down.size()) * 2 > count; }
+};
+voters_of_partition voters_of(const json& partition, const std::set<std::string>& down) {
+  voters_of_partition out;
+  for (const auto& replica : array_at(partition, "replicas")) {
+    const auto node = text_at(replica, "node");
+    if (!replica.value("votes", true))
+      continue;
+    ++out.count;
+    if (down.contains(node))
+      out.down.insert(node);
+  }
+  return out;
+}
+
+/// What to do so that these partitions get leaders.
+std::string way_to_leaders(const json& cluster, const std::vector<const json*>& without) {
+  const auto down = nodes_down(cluster);
+  std::set<std::string> missing;   // of partitions that elect nevertheless,
+  std::set<std::string> required;  // and of those that cannot
+  bool all_vote = true;
+  for (const auto* partition : without) {
+    const auto voters = voters_of(*partition, down);
+    if (voters.down.empty() || voters.have_majority()) {
+      missing.insert(voters.down.begin(), voters.down.end());
+      continue;
+    }
+    required.insert(voters.down.begin(), voters.down.end());
+    all_vote = all_vote && voters.count == array_at(cluster, "nodes").size();
+  }
+  if (!required.empty())
+    return "down: " + names_text(required) + "; a majority of " +
+           (all_vote ? std::to_string(array_at(cluster, "nodes").size()) + " nodes"
+                     : "the nodes that vote in a partition") +
+           " must be up: start them again, with their data folders as they are";
+  if (!missing.empty())
+    return "down: " + names_text(missing) +
+           "; the others are a majority and elect within seconds: look again";
+  return "an election is under way, or nodes cannot reach each other: look again in a "
+         "few seconds, then at the logs for `peer-down` and `peer-refused`";
+}
+
 }  // namespace
 
 table partitions_table(const json& cluster, const view_options& options) {
@@ -113,34 +175,18 @@ table partitions_table(const json& cluster, const view_options& options) {
 }
 
 std::vector<std::string> cluster_findings(const json& cluster) {
-  std::vector<std::uint64_t> without;
+  std::vector<const json*> without;
+  std::vector<std::uint64_t> numbers;
   for (const auto& partition : array_at(cluster, "partitions"))
-    if (text_at(partition, "leader").empty())
-      without.push_back(number_at(partition, "id"));
+    if (text_at(partition, "leader").empty()) {
+      without.push_back(&partition);
+      numbers.push_back(number_at(partition, "id"));
+    }
   if (without.empty())
     return {};
-  const auto& nodes = array_at(cluster, "nodes");
-  std::string down;
-  std::size_t down_count = 0;
-  for (const auto& node : nodes)
-    if (text_at(node, "state") == "down") {
-      down += (down.empty() ? "" : ", ") + printable(text_at(node, "id"));
-      ++down_count;
-    }
-  std::vector<std::string> out{
-    (without.size() == 1 ? "partition " : "partitions ") + numbers_text(without) +
-    " without a leader: " + (without.size() == 1 ? "its" : "their") + " agents wait"};
-  if (down_count == 0)
-    out.emplace_back(
-      "an election is under way, or nodes cannot reach each other: look again in a "
-      "few seconds, then at the logs for `peer-down` and `peer-refused`");
-  else if ((nodes.size() - down_count) * 2 > nodes.size())
-    out.push_back("down: " + down +
-                  "; the others are a majority and elect within seconds: look again");
-  else
-    out.push_back("down: " + down + "; a majority of " + std::to_string(nodes.size()) +
-                  " nodes must be up: start them again, with their data folders as they are");
-  return out;
+  return {(numbers.size() == 1 ? "partition " : "partitions ") + numbers_text(numbers) +
+            " without a leader: " + (numbers.size() == 1 ? "its" : "their") + " agents wait",
+          way_to_leaders(cluster, without)};
 }
 
 std::vector<std::string> membership_notes(const json& cluster) {

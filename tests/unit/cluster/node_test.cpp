@@ -15,6 +15,7 @@
 
 #include "persistence/keys.hpp"
 #include "runtime/definition/definition_parser.hpp"
+#include "runtime/net/http_client.hpp"
 #include "schemas/codec.hpp"
 
 using namespace holdfast;
@@ -40,8 +41,9 @@ public:
   std::filesystem::path path;
 };
 
-std::unique_ptr<node> started(const data_folder& at) {
+std::unique_ptr<node> started(const data_folder& at, const http_config& http = {}) {
   node::options options;
+  options.config.http = http;
   options.config.data = at.path / "data";
   options.config.http.port = 0;
   options.config.log_level = "error";
@@ -55,6 +57,28 @@ std::unique_ptr<node> started(const data_folder& at) {
   const auto up = one->start();
   REQUIRE_MESSAGE(up, up.error().context);
   return one;
+}
+
+/// Sends an event of so many bytes. Gives the status.
+unsigned post_event(const node& to, std::size_t bytes) {
+  net::client_request request;
+  request.method = "POST";
+  request.url = "http://127.0.0.1:" + std::to_string(to.port()) + "/v1/agents/echo/big/events";
+  request.headers = {{"Content-Type", "application/json"}};
+  const std::string head = R"({"type":"test","data":")";
+  const std::string tail = "\"}";
+  request.body = head + std::string(bytes - head.size() - tail.size(), 'x') + tail;
+  auto policy = std::make_shared<net::egress_policy>();
+  policy->allow_loopback = true;
+  request.egress = std::move(policy);
+  auto told = std::make_shared<std::promise<unsigned>>();
+  auto future = told->get_future();
+  net::http_client client{{}};
+  client.start(std::move(request), {{}, {}, [told](net::client_result&& result) {
+                                      told->set_value(result.head.status);
+                                    }});
+  REQUIRE(future.wait_for(patience) == std::future_status::ready);
+  return future.get();
 }
 
 /// Waits for the last answer.
@@ -177,6 +201,19 @@ TEST_CASE("node: what many threads send ends, while others read, follow and hold
   CHECK(sent.accepted.size() == 240);
   CHECK(sent.ended == sent.accepted);
   CHECK(heard > 0);
+}
+
+TEST_CASE("node: an event may be as big as `http.body_max` says, and no bigger") {
+  for (const std::uint64_t mebibytes : {1, 2}) {
+    CAPTURE(mebibytes);
+    const data_folder disk;
+    http_config http;
+    http.body_bytes_max = mebibytes << 20;
+    const auto up = started(disk, http);
+    CHECK(post_event(*up, 3 << 19) == (mebibytes == 1 ? 413 : 202));
+    CHECK(post_event(*up, http.body_bytes_max) == 202);
+    CHECK(post_event(*up, http.body_bytes_max + 1) == 413);
+  }
 }
 
 TEST_CASE("node: stopped in the middle, it starts again and ends what it had accepted") {

@@ -206,6 +206,50 @@ TEST_CASE("agents: lists refuse what cannot be") {
   CHECK(at.ask("GET", "/v1/agents?limit=500&unknown=1")->status() == 200);
 }
 
+TEST_CASE("agents: a mailbox is read on the thread for slow things") {
+  slow_by_hand slow;
+  asking at{slow.options()};
+  make_waiting(at.node);
+  const auto got = at.ask("GET", agent_path + "/mailbox");
+  CHECK(!got->answer);
+  CHECK(slow.run());
+  CHECK(got->body()["items"].size() == 1);
+}
+
+TEST_CASE("agents: a page of the mailbox, of the history and of runs ends by its bytes") {
+  gateway_options opts;
+  opts.page_bytes_max = 5'000;
+  asking at{std::move(opts)};
+  const std::string data = '"' + std::string(2'000, 'x') + '"';
+  for (std::uint64_t number = 1; number <= 7; ++number)
+    at.node.commit(one, {received(at.node, one, number, data)});
+  for (std::uint64_t number = 1; number <= 7; ++number) {
+    const agent_name other{"support", "ended"};
+    const auto seq = at.node.commit(other, {received(at.node, other, number, data)});
+    at.node.commit(other, {started(at.node, other, number, seq),
+                           run_completed{run_no(at.node, other, number), data}});
+  }
+  for (const auto& path : {agent_path + "/mailbox", agent_path + "/history",
+                           std::string{"/v1/runs?agent=support/ended"}}) {
+    CAPTURE(path);
+    std::set<std::string> seen;
+    std::size_t items = 0;
+    std::string cursor;
+    do {
+      const auto got = at.ask("GET", path + (path.find('?') == path.npos ? "?" : "&") +
+                                       "limit=500" + (cursor.empty() ? "" : "&cursor=" + cursor));
+      CHECK(got->answer->body.size() < 8'000);
+      const auto page = got->body();
+      for (const auto& item : page["items"])
+        seen.insert(item["run_id"]);
+      items += page["items"].size();
+      cursor = page["next"].is_null() ? "" : page["next"].get<std::string>();
+    } while (!cursor.empty());
+    CHECK(items == 7);
+    CHECK(seen.size() == 7);
+  }
+}
+
 TEST_CASE("agents: a damaged snapshot is an inner failure, not a crash") {
   asking at;
   write_set out;

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -126,6 +127,26 @@ private:
     answered_.notify_all();
   }
   std::atomic<bool> answered_{false};
+};
+
+/// The thread for slow things, cranked by hand.
+class slow_by_hand {
+public:
+  gateway_options options() {
+    gateway_options out;
+    out.offload = [this](std::function<void()> work) { queue_.push_back(std::move(work)); };
+    return out;
+  }
+  /// Runs what is queued, and what that queues. False: nothing was.
+  bool run() {
+    const bool some = !queue_.empty();
+    for (; !queue_.empty(); queue_.pop_front())
+      queue_.front()();
+    return some;
+  }
+
+private:
+  std::deque<std::function<void()>> queue_;
 };
 
 struct asking {

@@ -104,6 +104,32 @@ TEST_CASE("runs: one of a routed event is queued until it arrives, or says that 
   CHECK(never->body()["detail"].get<std::string>().find(to_string(letter.id)) != std::string::npos);
 }
 
+TEST_CASE("runs: one without a record is searched for on the thread for slow things only") {
+  slow_by_hand slow;
+  asking at{slow.options()};
+  run_to_end(at.node, one, 1, run_completed{run_no(at.node, one, 1), "1"});
+  CHECK(at.ask("GET", path_of(at.node, one, 1))->status() == 200);
+  CHECK(!slow.run());
+  const auto absent = path_of(at.node, one, 2);
+  for (const auto& [method, target] :
+       std::vector<std::pair<std::string, std::string>>{{"GET", absent},
+                                                        {"GET", absent + "/history"},
+                                                        {"GET", absent + "/stream"},
+                                                        {"POST", absent + "/cancel"},
+                                                        {"POST", absent + "/retry"}}) {
+    CAPTURE(target);
+    const auto got = at.ask(method, target);
+    CHECK(!got->answer);
+    CHECK(slow.run());
+    check_refused(at, got, 404, "not_found");
+  }
+  const auto of_agent =
+    at.ask("GET", "/v1/agents/support/cus_42/history?run=" + to_string(run_no(at.node, one, 2)));
+  CHECK(!of_agent->answer);
+  CHECK(slow.run());
+  check_refused(at, of_agent, 404, "not_found");
+}
+
 TEST_CASE("runs: ids that are none, or name nothing, are not found") {
   asking at;
   for (const auto& id :

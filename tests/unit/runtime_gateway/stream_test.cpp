@@ -265,6 +265,32 @@ TEST_CASE("stream: commits that nobody told of are filled in from the disk") {
         std::vector<std::string>{"run.started", "text.delta", "text.delta"});
 }
 
+TEST_CASE(
+  "stream: when a state is put in place as a whole, streams of its agents end, and go on by "
+  "cursor") {
+  asking at;
+  agent_name other{"support", "a"};
+  for (int i = 0; at.node.group(other) == at.node.group(one); ++i)
+    other.key = "b" + std::to_string(i);
+  at.node.commit(other, {paused{"me", "r"}});
+  const auto elsewhere = at.ask("GET", "/v1/agents/support/" + other.key + "/stream");
+  const auto seq = at.node.commit(one, {received(at.node, one, 1)});
+  at.node.commit(one, {started(at.node, one, 1, seq)});
+  const auto path = "/v1/runs/" + to_string(run_no(at.node, one, 1)) + "/stream";
+  const auto of_run = at.ask("GET", path);
+  const auto of_agent = at.ask("GET", agent_path);
+  const auto seen = events_of(of_run->sent());
+  REQUIRE(seen.size() == 1);
+  at.node.commit_silently(one, {run_completed{run_no(at.node, one, 1), "1"}});
+  at.front.state_replaced(at.node.group(one));
+  CHECK(of_run->stream->ended);
+  CHECK(of_agent->stream->ended);
+  CHECK(!elsewhere->stream->ended);
+  const auto again = at.ask("GET", path + "?from=" + seen.back().id);
+  CHECK(types_of(events_of(again->sent())) == std::vector<std::string>{"run.completed"});
+  CHECK(again->stream->ended);
+}
+
 TEST_CASE("stream: what was committed between the replay and the subscription is not lost") {
   asking at;
   const auto seq = at.node.commit(one, {received(at.node, one, 1)});

@@ -38,8 +38,11 @@ json cluster_document(bool with_leaders) {
     out["partitions"].push_back(
       {{"id", id}, {"leader", id == 5 ? "n3" : "n1"}, {"term", 2 + id}, {"replicas", replicas}});
   }
-  if (!with_leaders)
-    out["partitions"][3]["leader"] = nullptr;
+  if (!with_leaders) {
+    auto& partition = out["partitions"][3];
+    partition["leader"] = nullptr;
+    partition["replicas"].push_back({{"node", "n3"}, {"applied", 40}, {"lag", 0}});
+  }
   return out;
 }
 
@@ -91,6 +94,33 @@ TEST_CASE("cluster status: a partition without a leader is exit 1, with what to 
           "down: n2, n3; a majority of 3 nodes must be up: start them again, with their data "
           "folders as they are\n");
   }
+}
+
+TEST_CASE("cluster status: who can elect a leader is counted among those that vote in it") {
+  json cluster{{"kind", "cluster"}, {"name", "prod"}};
+  for (const auto* id : {"n1", "n2", "n3", "n4", "n5"})
+    cluster["nodes"].push_back(node_document(id, "up", 0));
+  json replicas = json::array();
+  for (const auto* id : {"n1", "n2", "n3", "n4", "n5"})
+    replicas.push_back({{"node", id}, {"applied", 40}, {"lag", 0}, {"votes", id[1] <= '3'}});
+  cluster["partitions"] = {{{"id", 1}, {"leader", nullptr}, {"term", 2}, {"replicas", replicas}}};
+  const auto said_with_down = [&](const std::vector<std::size_t>& down) {
+    auto now = cluster;
+    for (const auto node : down)
+      now["nodes"][node]["state"] = "down";
+    fake_server server{test::always(json_answer(200, now))};
+    const auto done = fake_process{}.run(server, {"cluster", "status"});
+    CHECK(done.code == 1);
+    const std::string head = "partition 1 without a leader: its agents wait\n";
+    REQUIRE(done.err.starts_with(head));
+    return done.err.substr(head.size());
+  };
+  CHECK(said_with_down({1, 2}) ==  // three of five nodes are up, one of three voters
+        "down: n2, n3; a majority of the nodes that vote in a partition must be up: start them "
+        "again, with their data folders as they are\n");
+  CHECK(said_with_down({2, 3, 4}) ==  // the other way round
+        "down: n3; the others are a majority and elect within seconds: look again\n");
+  CHECK(said_with_down({3, 4}).starts_with("an election is under way"));
 }
 
 TEST_CASE("cluster status: says how far nodes are that join or leave") {
