@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "schemas/consensus.hpp"
 #include "schemas/ids.hpp"
@@ -16,6 +17,9 @@ struct group_standing {
   consensus::configuration members;
   bool changing = false;  ///< this node leads, and changes the members
   bool giving = false;    ///< this node leads, and has asked another to
+  /// This node leads, and these voters could at once: their logs answer, and none of them was
+  /// asked to lately without doing so.
+  std::vector<consensus::node_id> successors;
 };
 
 }  // namespace holdfast

@@ -61,7 +61,8 @@ std::vector<consensus::node_id> able_to_lead(const group_standing& what, consens
 
 bool can_lead(const leading_candidates& all, consensus::node_id who, const group_standing& what) {
   const auto* one = find_candidate(all, who);
-  if (!one || !one->able || one->leaving || !what.members.is_voter(who))
+  if (!one || !one->able || one->leaving || !what.members.is_voter(who) ||
+      std::find(what.successors.begin(), what.successors.end(), who) == what.successors.end())
     return false;
   const auto theirs = one->applied.find(what.group);
   return theirs != one->applied.end() && theirs->second + lag_to_lead_max >= what.applied;

@@ -24,7 +24,8 @@ struct leader_transfer {
   bool operator==(const leader_transfer&) const = default;
 };
 
-/// It is able, votes in the group, and has caught up.
+/// It is able, votes in the group, has caught up, and its log answers: what it says of itself may
+/// come from a process whose disk hangs.
 bool can_lead(const leading_candidates& all, consensus::node_id who, const group_standing& what);
 
 /// Each group is best led by the first of those that are to vote in it and do; one that can lead gets what is its own. Of the others, one is

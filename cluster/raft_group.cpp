@@ -1,6 +1,7 @@
 #include "cluster/raft_group.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace holdfast::consensus {
 
@@ -198,6 +199,7 @@ void raft_group::watch_leadership(group_sink sink) {
     end_change(errc::unknown_outcome, sink);
   transfer_.reset();
   offers_.clear();
+  fetching_.clear();
   contact_.clear();
   commit_sent_.clear();
   news_due_ms_ = 0;
@@ -261,6 +263,30 @@ void raft_group::settle(std::uint64_t now_ms, group_sink sink) {
 // ---- log
 // -------------------------------------------------------------------------------------------------
 
+/// Who is fetching a snapshot goes on behind that. If the log did not, it would need another one,
+/// without end: so this entry and all after it are kept, until such members have caught up, are
+/// silent, or cost too much.
+std::uint64_t raft_group::held_from(std::uint64_t now_ms) {
+  const auto& log = core_->log();
+  const auto times = options_.trailing_held_times_max;
+  if (log.last() + 1 - log.first() > times * options_.trailing_entries ||
+      log.bytes() > times * options_.trailing_bytes)
+    fetching_.clear();
+  auto from = std::numeric_limits<std::uint64_t>::max();
+  for (auto at = fetching_.begin(); at != fetching_.end();) {
+    const auto [index, offered_ms] = at->second;
+    const auto next = std::max(index, core_->match_index(at->first));
+    const auto heard_ms = std::max(offered_ms, contact_.of(at->first));
+    if (next + 1 < log.first() || heard_ms + options_.core.install_snapshot_timeout_ms < now_ms) {
+      at = fetching_.erase(at);
+    } else {
+      from = std::min(from, next);
+      ++at;
+    }
+  }
+  return from;
+}
+
 void raft_group::trim(std::uint64_t now_ms, group_sink sink) {
   const auto& log = core_->log();
   const auto index = std::min(applied_, core_->stored_index());
@@ -271,12 +297,18 @@ void raft_group::trim(std::uint64_t now_ms, group_sink sink) {
   const bool large = log.bytes() > options_.trailing_bytes + options_.trailing_bytes / 4;
   if (!many && !large)
     return;
+  const auto held = held_from(now_ms);
   std::uint64_t first = log.first();
+  if (held < first + options_.trim_step_entries)
+    return;
   for (std::size_t bytes = log.bytes();
-       first <= index &&
+       first <= index && first < held &&
        (index + 1 - first > options_.trailing_entries || bytes > options_.trailing_bytes);
        ++first)
     bytes -= log.at(first).data->size();
+  if (first < held)
+    std::erase_if(fetching_,
+                  [&](const auto& one) { return core_->match_index(one.first) >= first; });
   if (first > log.first())
     trim_at(now_ms, index, first, sink);
 }

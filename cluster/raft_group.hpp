@@ -18,7 +18,11 @@ struct host_options {
   std::uint32_t lease_ms = 900;
   std::uint64_t trailing_entries = 50'000;  ///< kept behind the applied index, for members that lag
   std::size_t trailing_bytes = 64U << 20;   ///< the same, of data
-  std::uint64_t trim_step_entries = 1024;   ///< trimmed when this many are too many
+  /// So many times as much is kept, at most, for a member that has a snapshot on its way to it and
+  /// needs what comes behind: all of it is in memory.
+  std::uint64_t trailing_held_times_max = 4;
+  std::uint64_t trim_step_entries = 1024;  ///< trimmed when this many are too many
+  std::uint64_t takeover_lag_max = 256;    ///< entries that a successor may lack when it is asked
   std::uint64_t uncommitted_entries_max = 4096;  ///< proposals beyond are `overloaded`
   std::size_t uncommitted_bytes_max = 64U << 20;
   /// So long a leader waits for an entry to tell the others what is committed by, before it does
@@ -64,6 +68,8 @@ public:
   /// A change of members that was asked for here is under way.
   bool is_changing() const noexcept { return change_.has_value(); }
   bool is_transferring() const noexcept { return transfer_.has_value(); }
+  /// This node leads, and that voter has acknowledged almost everything, within the lease.
+  bool can_take_over(std::uint64_t now_ms, node_id who) const;
 
 private:
   struct append_pending {
@@ -79,6 +85,7 @@ private:
     bool adding = true;
     member who;  // and what it shall be
     std::uint64_t deadline_ms = 0;
+    bool catching_up = false;  // asked for by this change
   };
   struct transfer_state {
     node_id to = 0;
@@ -89,6 +96,10 @@ private:
     std::uint64_t snapshot_id = 0;
     snapshot_metadata metadata;
     std::uint64_t made_ms = 0;
+  };
+  struct fetching {
+    std::uint64_t index = 0;  // of the oldest snapshot that it may be fetching
+    std::uint64_t offered_ms = 0;
   };
 
   void take(std::uint64_t now_ms, raft_core::updates&& updates, group_sink sink);
@@ -107,6 +118,7 @@ private:
   void end_change(errc outcome, group_sink sink);
   status begin_change(std::uint64_t now_ms, change_state wanted, group_sink sink);
   void trim(std::uint64_t now_ms, group_sink sink);
+  std::uint64_t held_from(std::uint64_t now_ms);
   void trim_at(std::uint64_t now_ms, std::uint64_t index, std::uint64_t first_kept,
                group_sink sink);
   void restart_if_failed(std::uint64_t now_ms, group_sink sink);
@@ -136,6 +148,7 @@ private:
   std::optional<change_state> change_;
   std::optional<transfer_state> transfer_;
   std::map<node_id, offer> offers_;
+  std::map<node_id, fetching> fetching_;  // until they have caught up
 };
 
 }  // namespace holdfast::consensus

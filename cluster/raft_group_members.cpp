@@ -26,6 +26,15 @@ bool raft_group::leads(std::uint64_t term, std::uint64_t now_ms) const {
 // ---- transfer
 // -------------------------------------------------------------------------------------------------
 
+bool raft_group::can_take_over(std::uint64_t now_ms, node_id who) const {
+  const auto heard_ms = contact_.of(who);
+  return leading_term_ != 0 && who != options_.core.self && core_->members().is_voter(who) &&
+         heard_ms != 0 && now_ms < heard_ms + options_.lease_ms &&
+         core_->match_index(who) + options_.takeover_lag_max >= core_->log().last();
+}
+
+/// Refused at once for a voter that is silent or far behind: until the transfer has come to nothing,
+/// nothing can be proposed.
 status raft_group::transfer(std::uint64_t now_ms, node_id to, group_sink sink) {
   if (leading_term_ == 0)
     return not_leader();
@@ -33,6 +42,8 @@ status raft_group::transfer(std::uint64_t now_ms, node_id to, group_sink sink) {
     return error{errc::conflict, "a change of members, or another transfer, is under way"};
   if (to == options_.core.self || !core_->members().is_voter(to))
     return error{errc::not_found, "no other voter with this id"};
+  if (!can_take_over(now_ms, to))
+    return error{errc::conflict, "it has not acknowledged enough of the log lately"};
   transfer_ = transfer_state{to, now_ms + options_.core.election_timeout_ms, false};
   settle(now_ms, sink);
   return ok_status();
@@ -83,7 +94,7 @@ status raft_group::add_member(std::uint64_t now_ms, member wanted, group_sink si
     for (const auto& m : core_->members().members)
       if (m.address == address)
         return error{errc::conflict, "another member has this address"};
-  return begin_change(now_ms, {true, std::move(wanted), 0}, sink);
+  return begin_change(now_ms, {true, std::move(wanted), 0, false}, sink);
 }
 
 /// A node that is not in its own newest configuration does not campaign in libraft, as it should
@@ -92,7 +103,7 @@ status raft_group::add_member(std::uint64_t now_ms, member wanted, group_sink si
 status raft_group::remove_member(std::uint64_t now_ms, node_id id, group_sink sink) {
   if (leading_term_ != 0 && id == options_.core.self)
     return error{errc::conflict, "a leader cannot be removed: transfer leadership first"};
-  return begin_change(now_ms, {false, {id, {}, role::spare}, 0}, sink);
+  return begin_change(now_ms, {false, {id, {}, role::spare}, 0, false}, sink);
 }
 
 void raft_group::end_change(errc outcome, group_sink sink) {
@@ -103,6 +114,7 @@ void raft_group::end_change(errc outcome, group_sink sink) {
 /// One step at a time, each when the one before has taken effect. Asked for again after a loss of
 /// leadership, it goes on where it was. A voter that shall be a standby is removed first, for the reason above: one
 /// that holds the only copy of the change to its role would neither campaign nor vote for another.
+/// libraft remembers for a whole term that a member has caught up, however far behind it is by now.
 void raft_group::drive_change(std::uint64_t now_ms, group_sink sink) {
   if (!change_)
     return;
@@ -125,7 +137,9 @@ void raft_group::drive_change(std::uint64_t now_ms, group_sink sink) {
     }
     if (present && present->as != role::voter &&
         core_->match_index(who.id) != core_->log().last() &&
-        core_->catch_up_of(who.id) != raft_core::catch_up_state::finished) {
+        !(change_->catching_up &&
+          core_->catch_up_of(who.id) == raft_core::catch_up_state::finished)) {
+      change_->catching_up = true;
       core_->catch_up(now_ms, who.id, updates);
       take(now_ms, std::move(updates), sink);
       return;
@@ -181,6 +195,7 @@ status raft_group::offer_snapshot(std::uint64_t now_ms, node_id to, std::uint64_
   offer made{snapshot_id, {index, log.term_at(index), as_of.members, as_of.index}, now_ms};
   put_message(to, install_snapshot{term, now_ms, snapshot_id, made.metadata}, sink);
   offers_[to] = std::move(made);
+  fetching_.try_emplace(to, index).first->second.offered_ms = now_ms;
   return ok_status();
 }
 

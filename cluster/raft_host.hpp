@@ -52,7 +52,8 @@ public:
 
   /// Lets that voter lead. Proposals are `overloaded` meanwhile. Within about an election timeout
   /// leadership is lost, or `transfer_failed` is told (and lost as well when the request had been
-  /// sent). Errors: `not_leader`, `conflict`, `not_found`.
+  /// sent). Errors: `not_leader`, `not_found`, `conflict` (not now, or it has not acknowledged
+  /// enough lately: see `raft_group::can_take_over`).
   status transfer(std::uint64_t now_ms, group_id group, node_id to);
   /// Makes the node a voter or a standby, whatever it was: a new one is a spare until it has caught up. Ends
   /// with

@@ -24,6 +24,12 @@ public:
     newest = std::max(newest, clock_ms);
   }
 
+  /// When what the member has heard last was sent; 0: never.
+  std::uint64_t of(node_id member) const {
+    const auto found = heard_.find(member);
+    return found == heard_.end() ? 0 : found->second;
+  }
+
   /// The newest time such that a majority of the voters has heard something sent then or later; 0:
   /// never.
   std::uint64_t at(const configuration& members, node_id self, std::uint64_t now_ms) const {
@@ -31,8 +37,7 @@ public:
     for (const auto& m : members.members) {
       if (m.as != role::voter)
         continue;
-      const auto found = heard_.find(m.id);
-      times.push_back(m.id == self ? now_ms : found == heard_.end() ? 0 : found->second);
+      times.push_back(m.id == self ? now_ms : of(m.id));
     }
     if (times.empty())
       return 0;

@@ -283,6 +283,15 @@ bool replicated_log::write(const consensus::write_batch& batch) {
   return true;
 }
 
+std::vector<consensus::node_id> replicated_log::successors(const consensus::raft_group& of,
+                                                           const transfer_pauses& pauses) const {
+  std::vector<consensus::node_id> out;
+  for (const auto& member : of.core().members().members)
+    if (of.can_take_over(now_ms_, member.id) && !pauses.pauses(member.id, now_ms_))
+      out.push_back(member.id);
+  return out;
+}
+
 void replicated_log::publish() {
   std::vector<group_standing> now;
   now.reserve(groups_.size());
@@ -296,6 +305,7 @@ void replicated_log::publish() {
     s.members = raft->core().members();
     s.changing = raft->is_changing();
     s.giving = raft->is_transferring();
+    s.successors = successors(*raft, g.pauses);
     published_.renew(s, g.listening ? host_->lease_until(group, now_ms_) : 0, now_ms_);
     now.push_back(std::move(s));
   }

@@ -15,6 +15,7 @@
 #include "cluster/raft_host.hpp"
 #include "cluster/raft_store.hpp"
 #include "cluster/snapshot_exchange.hpp"
+#include "cluster/transfer_pauses.hpp"
 #include "persistence/commit_log.hpp"
 #include "schemas/codec_consensus.hpp"
 
@@ -83,6 +84,7 @@ private:
     std::uint64_t applied = 0;
     consensus::stored_range stored;
     group_proposals proposals;
+    transfer_pauses pauses;
   };
 
   // ---- replicated_log: its life, what comes in and what goes out
@@ -98,6 +100,8 @@ private:
   bool write(const consensus::write_batch& batch);
   void erase_leftovers();
   void publish();
+  std::vector<consensus::node_id> successors(const consensus::raft_group& of,
+                                             const transfer_pauses& pauses) const;
   void fail(const error& why);
 
   // ---- replicated_log_apply: what is agreed

@@ -35,6 +35,8 @@ bool replicated_log::handle(const std::vector<consensus::event>& events) {
       wanted(*state);
     else if (const auto* behind = std::get_if<consensus::install_wanted>(&e))
       snapshots_.fetch(*behind);
+    else if (const auto* stayed = std::get_if<consensus::transfer_failed>(&e))
+      groups_.at(stayed->group).pauses.failed(stayed->to, now_ms_);
   }
   return write_applied();
 }

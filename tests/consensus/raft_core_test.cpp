@@ -79,6 +79,79 @@ struct bench {
   std::unique_ptr<raft_core> core;
 };
 
+/// Hosts of one group. What they write is durable at once, what is committed is applied at once,
+/// messages take no time.
+class small_cluster {
+public:
+  explicit small_cluster(host_options options) : options_(options) {}
+
+  void add(node_id id, const stored_group& stored) {
+    options_.core.self = id;
+    auto& added = hosts_.try_emplace(id, options_).first->second;
+    REQUIRE(added.start(now, 0, stored));
+    settle();
+  }
+  void run(std::uint64_t ms) {
+    for (const auto until = now + ms; now < until;) {
+      now += 10;
+      for (auto& [id, host] : hosts_)
+        host.tick(now);
+      settle();
+    }
+  }
+  void propose(node_id leader, std::uint64_t count = 1) {
+    for (; count > 0; --count) {
+      now += 10;
+      for (auto& [id, host] : hosts_)
+        host.tick(now);
+      REQUIRE(host(leader).propose(now, 0, group(leader).leading_term(), data("x")));
+      settle();
+    }
+  }
+  /// Until nobody asks for anything.
+  void settle() {
+    for (bool done = false; !done;) {
+      done = true;
+      for (auto& [id, host] : hosts_) {
+        auto out = host.take();
+        if (out.batch)
+          host.persisted(now, out.batch->number);
+        for (const auto& e : out.events)
+          handle(id, e);
+        for (const auto& m : out.messages)
+          if (!cut.contains(id) && !cut.contains(m.to) && hosts_.contains(m.to))
+            REQUIRE(hosts_.at(m.to).receive(now, 0, id, m.body));
+        done = done && !out.batch && out.messages.empty() && out.events.empty();
+      }
+    }
+  }
+  raft_host& host(node_id id) { return hosts_.at(id); }
+  const raft_group& group(node_id id) { return *hosts_.at(id).find(0); }
+  std::uint64_t last(node_id id) { return group(id).core().log().last(); }
+
+  std::uint64_t now = 1'000;
+  std::set<node_id> cut;               // nothing gets to them or away from them
+  std::vector<install_wanted> wanted;  // to be fetched
+  std::size_t offered = 0;
+
+private:
+  void handle(node_id id, const event& e) {
+    if (const auto* told = std::get_if<entries_committed>(&e)) {
+      host(id).applied(now, 0, told->first + told->entries.size() - 1);
+    } else if (const auto* state = std::get_if<snapshot_wanted>(&e)) {
+      offered += host(id).offer_snapshot(now, 0, state->to, state->term, offered + 1,
+                                         group(id).applied_index())
+                   ? 1
+                   : 0;
+    } else if (const auto* behind = std::get_if<install_wanted>(&e)) {
+      wanted.push_back(*behind);
+    }
+  }
+
+  host_options options_;
+  std::map<node_id, raft_host> hosts_;
+};
+
 raft_workarounds without(bool raft_workarounds::*fix) {
   raft_workarounds out;
   out.*fix = false;
@@ -473,6 +546,117 @@ TEST_CASE("raft_host: members are told what is committed, by an entry or soon af
   host.tick(now = host.tick_due_ms());
   turn();
   CHECK(told(2) == 0);  // the entry did
+}
+
+TEST_CASE("raft_host: nobody is asked to lead who has not acknowledged enough of the log lately") {
+  small_cluster all{{}};
+  for (const node_id id : {1, 2, 3})
+    all.add(id, stored_in_term(1, {1, 2, 3}));
+  all.run(3'000);
+  node_id leader = 0;
+  for (const node_id id : {1, 2, 3})
+    leader = all.group(id).leading_term() != 0 ? id : leader;
+  REQUIRE(leader != 0);
+  const node_id other = leader % 3 + 1;
+  const auto refused = [&] {
+    const auto asked = all.host(leader).transfer(all.now, 0, other);
+    return !asked && asked.error().code == errc::conflict && !all.group(leader).is_transferring();
+  };
+  all.cut = {other};
+  SUBCASE("it is silent for as long as a lease") {
+    all.run(1'000);
+    CHECK(refused());
+    all.propose(leader);
+    all.cut.clear();
+    all.run(200);
+  }
+  SUBCASE("it lacks many entries") {
+    all.propose(leader, host_options{}.takeover_lag_max / 10);
+    CHECK_FALSE(all.group(leader).can_take_over(all.now + 900, other));
+    for (std::uint64_t i = 0; i <= host_options{}.takeover_lag_max; ++i)
+      REQUIRE(all.host(leader).propose(all.now, 0, all.group(leader).leading_term(), data("x")));
+    CHECK(refused());
+    all.settle();
+    all.cut.clear();
+    all.run(200);
+  }
+  REQUIRE(all.host(leader).transfer(all.now, 0, other));
+  all.settle();
+  CHECK(all.group(other).leading_term() != 0);
+}
+
+TEST_CASE(
+  "raft_host: who has caught up once and fell behind again is no voter before it has again") {
+  small_cluster all{{}};
+  all.add(1, stored_in_term(1, {1}));
+  all.propose(1);
+  all.add(4, {});
+  REQUIRE(all.host(1).add_member(all.now, 0, {4, "node-4", role::standby}));
+  all.run(500);
+  REQUIRE(all.group(1).core().members().find(4)->as == role::standby);
+  REQUIRE(all.group(1).core().match_index(4) == all.last(1));
+
+  all.cut = {4};
+  all.propose(1, 100);
+  const auto before = all.last(1);
+  REQUIRE(all.host(1).add_member(all.now, 0, {4, "node-4", role::voter}));
+  all.run(300);
+  CHECK(all.last(1) == before);
+  all.propose(1);
+  CHECK(all.group(1).applied_index() == before + 1);  // it is not waited for
+
+  all.cut.clear();
+  all.run(500);
+  CHECK(all.group(1).core().members().is_voter(4));
+  CHECK(all.group(1).core().match_index(4) == all.last(1));
+  CHECK_FALSE(all.group(1).is_changing());
+}
+
+TEST_CASE("raft_host: the log is kept for who fetches a snapshot, so that it needs only one") {
+  host_options options;
+  options.trailing_entries = 20;
+  options.trailing_held_times_max = 8;
+  options.trim_step_entries = 5;
+  small_cluster all{options};
+  all.add(1, stored_in_term(1, {1}));
+  all.propose(1, 100);
+  REQUIRE(all.group(1).core().log().first() > 2);
+  all.add(4, {});
+  REQUIRE(all.host(1).add_member(all.now, 0, {4, "node-4", role::standby}));
+  all.run(500);
+  REQUIRE(all.wanted.size() == 1);
+  const auto fetched = all.wanted[0].metadata.index;
+  const auto& log = all.group(1).core().log();
+  const auto arrives = [&] {
+    REQUIRE(all.host(4).snapshot_fetched(0, all.wanted.back().snapshot_id));
+    all.settle();
+  };
+
+  SUBCASE("it comes slowly, and many entries meanwhile") {
+    all.propose(1, 130);
+    CHECK(log.first() <= fetched);
+    arrives();
+    all.propose(1, 100);
+    CHECK(all.wanted.size() == 1);
+    CHECK(all.group(4).applied_index() + 1 >= all.last(1));
+    CHECK(all.last(1) - log.first() <= options.trailing_entries + options.trim_step_entries);
+    all.cut = {4};  // has caught up: nothing more is kept for it than for others
+    all.propose(1, 60);
+    CHECK(all.last(1) - log.first() <= options.trailing_entries + options.trim_step_entries);
+  }
+  SUBCASE("it comes so slowly that it would cost too much") {
+    all.propose(1, options.trailing_entries * options.trailing_held_times_max + 30);
+    CHECK(log.first() > fetched + 1);
+    CHECK(all.last(1) - log.first() <= options.trailing_entries + options.trim_step_entries);
+  }
+  SUBCASE("it does not come any more") {
+    all.cut = {4};
+    all.propose(1, 100);
+    CHECK(log.first() <= fetched);
+    all.run(options.core.install_snapshot_timeout_ms + 1'000);
+    all.propose(1);
+    CHECK(all.last(1) - log.first() <= options.trailing_entries + options.trim_step_entries);
+  }
 }
 
 TEST_CASE("raft_host: proposals beyond the limit are overloaded") {

@@ -3,6 +3,7 @@
 #include "cluster/leader_spread.hpp"
 
 #include <doctest/doctest.h>
+#include "cluster/transfer_pauses.hpp"
 
 using namespace holdfast;
 
@@ -21,6 +22,7 @@ group_standing led(group_id group, std::vector<consensus::node_id> voters = {10,
   out.applied = 5'000;
   for (const auto id : voters)
     out.members.members.push_back({id, std::to_string(id), role::voter});
+  out.successors = std::move(voters);
   return out;
 }
 
@@ -46,8 +48,9 @@ TEST_CASE("leader spread: each group goes to the voter that is best for it, and 
 
 TEST_CASE(
   "leader spread: nothing is given to who does not vote in the group, is behind, or wants none") {
-  const std::vector<group_standing> here{led(1)};
+  std::vector<group_standing> here{led(1)};
   auto all = all_able(here);
+  SUBCASE("its log does not answer") { here[0].successors = {first_node, third_node}; }
   SUBCASE("it is behind") { all[second_node].applied[1] = 3'999; }
   SUBCASE("it is cordoned or down") { all[second_node].able = false; }
   SUBCASE("it has said nothing of the group") { all[second_node].applied.clear(); }
@@ -83,6 +86,29 @@ TEST_CASE("leader spread: who gives everything away gives it to those that can t
   const auto all = all_able(here);
   const std::vector<leader_transfer> wanted{{0, second_node}, {1, third_node}};
   CHECK(give_away(here, first_node, all) == wanted);
+}
+
+TEST_CASE("leader spread: who gives everything away gives it to nobody whose log does not answer") {
+  std::vector<group_standing> here{led(0), led(1)};
+  for (auto& one : here)
+    one.successors = {third_node};
+  const std::vector<leader_transfer> wanted{{0, third_node}, {1, third_node}};
+  CHECK(give_away(here, first_node, all_able(here)) == wanted);
+}
+
+TEST_CASE("transfer pauses: who did not take over is left alone for longer each time") {
+  transfer_pauses pauses;
+  std::uint64_t now = 1'000;
+  CHECK_FALSE(pauses.pauses(second_node, now));
+  for (const std::uint64_t length : {2'000, 4'000, 8'000, 16'000, 32'000, 60'000, 60'000}) {
+    pauses.failed(second_node, now);
+    CHECK(pauses.pauses(second_node, now + length - 1));
+    CHECK_FALSE(pauses.pauses(third_node, now));
+    now += length;
+    CHECK_FALSE(pauses.pauses(second_node, now));
+  }
+  pauses.failed(second_node, now += transfer_pauses::pause_ms_max);  // long after the last
+  CHECK_FALSE(pauses.pauses(second_node, now + 2'000));
 }
 
 TEST_CASE(

@@ -3,6 +3,7 @@
 
 #include "cluster/replicated_log.hpp"
 
+#include <algorithm>
 #include <set>
 
 #include <doctest/doctest.h>
@@ -383,6 +384,30 @@ TEST_CASE("replicated_log: a transfer moves the group without losing what is ack
   CHECK(cluster_in_memory::wait_until([&] { return all.at(first).term_of(1) == 0; }));
   all.commit(next, 1, 21, 40);
   CHECK(listed(all.at(next).disk, 1) == numbers(1, 40));
+}
+
+TEST_CASE("replicated_log: whose log does not answer is not asked to lead until it does") {
+  cluster_in_memory all{3};
+  all.start();
+  const auto leader = all.leader(1);
+  const auto silent = leader % 3 + 1;
+  auto& node = all.at(leader);
+  const auto succeeds = [&] {
+    const auto can = node.log->standings().at(0).successors;
+    return std::find(can.begin(), can.end(), silent) != can.end();
+  };
+  REQUIRE(cluster_in_memory::wait_until(succeeds));
+  all.cut(silent);
+  REQUIRE(cluster_in_memory::wait_until([&] { return !succeeds(); }));
+  std::atomic<bool> asked{false};
+  node.log->post([&, silent](consensus::raft_host& host, std::uint64_t now) {
+    CHECK_FALSE(host.transfer(now, 1, silent));
+    asked = true;
+  });
+  REQUIRE(cluster_in_memory::wait_until([&] { return asked.load(); }));
+  all.commit(leader, 1, 1, 1);
+  all.mend(silent);
+  CHECK(cluster_in_memory::wait_until(succeeds));
 }
 
 TEST_CASE("replicated_log: all stopped and started again, everything acked is there and goes on") {
