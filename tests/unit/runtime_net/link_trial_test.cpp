@@ -24,21 +24,6 @@ struct link_trial_fixture : link_fixture {
   link_node member{options("b")};
 };
 
-/// A port that takes connections and says nothing.
-struct silent_port {
-  silent_port() : listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    auto address = raw_socket::loopback(0);
-    socklen_t size = sizeof address;
-    auto* generic = reinterpret_cast<sockaddr*>(&address);
-    ::bind(listener.fd(), generic, size);
-    ::listen(listener.fd(), 8);
-    ::getsockname(listener.fd(), generic, &size);
-    at = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
-  }
-  raw_socket listener;
-  std::string at;
-};
-
 bool says(const link_trial& trial, const std::string& text) {
   const bool found = trial.why.find(text) != std::string::npos;
   if (!found)
@@ -108,11 +93,14 @@ TEST_CASE_FIXTURE(link_trial_fixture, "link_trial: another cluster, and a name t
 }
 
 TEST_CASE_FIXTURE(link_trial_fixture, "link_trial: nobody there, and somebody who says nothing") {
-  const silent_port silent;
+  std::uint16_t silent_port = 0;
+  const auto silent = raw_socket::listening(8, silent_port);
   auto opts = options("x");
   opts.handshake = std::chrono::milliseconds{100};
-  const auto trials = try_links(
-    opts, {{"b", member.address()}, {"c", "127.0.0.1:1"}, {"d", silent.at}, {"e", "nowhere"}});
+  const auto trials = try_links(opts, {{"b", member.address()},
+                                       {"c", "127.0.0.1:1"},
+                                       {"d", "127.0.0.1:" + std::to_string(silent_port)},
+                                       {"e", "nowhere"}});
   CHECK(trials.at("b").result == outcome::believed);
   CHECK(trials.at("c").result == outcome::unreachable);
   CHECK(says(trials.at("c"), "c at 127.0.0.1:1: Connection refused"));

@@ -33,22 +33,16 @@ struct link_refusal_fixture : link_fixture {
 
 /// A port that answers no SYN, because its backlog is full.
 struct black_hole {
-  black_hole() : listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    auto address = raw_socket::loopback(0);
-    socklen_t size = sizeof address;
-    auto* generic = reinterpret_cast<sockaddr*>(&address);
-    ::bind(listener.fd(), generic, size);
-    ::listen(listener.fd(), 0);
-    ::getsockname(listener.fd(), generic, &size);
-    port = ntohs(address.sin_port);
+  black_hole() : listener(raw_socket::listening(0, port)) {
+    const auto address = raw_socket::loopback(port);
     for (int i = 0; i < 8; ++i) {
       filling.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-      ::connect(filling.back().fd(), generic, size);
+      ::connect(filling.back().fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
     }
   }
+  uint16_t port = 0;
   raw_socket listener;
   std::vector<raw_socket> filling;
-  uint16_t port = 0;
 };
 
 /// A TLS client that shows no certificate. Waits until the other side has ended it.

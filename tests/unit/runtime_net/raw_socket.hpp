@@ -43,6 +43,19 @@ public:
     return out;
   }
 
+  /// On any free port of the loopback address, which it says; nobody accepts.
+  static raw_socket listening(int backlog, uint16_t& port) {
+    raw_socket out{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    auto address = loopback(0);
+    socklen_t size = sizeof address;
+    auto* generic = reinterpret_cast<sockaddr*>(&address);
+    if (::bind(out.fd_, generic, size) != 0 || ::listen(out.fd_, backlog) != 0 ||
+        ::getsockname(out.fd_, generic, &size) != 0)
+      throw std::runtime_error("listen");
+    port = ntohs(address.sin_port);
+    return out;
+  }
+
   static sockaddr_in loopback(uint16_t port) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
