@@ -9,7 +9,6 @@ import shutil
 import socket
 import tempfile
 import threading
-import time
 import unittest
 
 from harness import waiting
@@ -93,7 +92,7 @@ class ClusterOperations(unittest.TestCase):
     def carry_only(self, name):
         """From now on the node leads nothing: it carries."""
         self.assertEqual(self.nodes[name].cli("node", "cordon", name).returncode, 0)
-        eventually("it gives everything away", lambda: self.leaders()[name] == 0, 10)
+        eventually("the others lead everything, evenly", lambda: sorted(self.leaders().values()) == [0, 12, 13], 30)
 
     def paused(self, agent, at):
         client = self.nodes[at].client
@@ -143,9 +142,7 @@ class ClusterOperations(unittest.TestCase):
             self.assertTrue(read.startswith(b"HTTP/1.1 200 "), read)
             eventually("the event waits",
                        lambda: len(self.nodes["n1"].client.items("/v1/agents/echo/a/mailbox")) == before + 1, 20)
-            begun = time.monotonic()
             self.assertEqual(self.nodes["n3"].stop(), 0)
-            self.assertLess(time.monotonic() - begun, 20, "it was not told to hurry by a limit")
             while more := stream.recv(65536):
                 read += more
         self.assertTrue(read.endswith(b"0\r\n\r\n"), read)
