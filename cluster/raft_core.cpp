@@ -250,21 +250,20 @@ void raft_core::enter_new_term(updates& out) {
 
 /// Who has heard nothing of the leader for an election timeout may vote for another (the leader
 /// counts on no more, raft_lease.hpp), where libraft waits until it stands itself; and it stands
-/// when its turn comes.
+/// when its turn comes. A candidate that was not elected waits by lot alone, as in Raft: two of them that take turns would
+/// go on to split the votes.
 void raft_core::take_turn(std::uint64_t now_ms) {
   auto& raft = engine_->raft;
-  if (raft.state == RAFT_LEADER || !members().is_voter(options_.self))
+  if (raft.state != RAFT_FOLLOWER || !members().is_voter(options_.self))
     return;
-  auto& wait_ms = raft.state == RAFT_FOLLOWER ? raft.follower_state.randomized_election_timeout
-                                              : raft.candidate_state.randomized_election_timeout;
+  auto& wait_ms = raft.follower_state.randomized_election_timeout;
   if (leader() != 0)
     gone_ = leader();
   if (wait_ms != wait_ms_)
     lot_ = wait_ms - options_.election_timeout_ms;
   const auto turn = election_turn(options_.group, members(), options_.self, gone_);
   wait_ms = wait_ms_ = election_wait_ms(options_.election_timeout_ms, turn, lot_);
-  if (raft.state == RAFT_FOLLOWER && !installing() &&
-      now_ms >= raft.election_timer_start + options_.election_timeout_ms)
+  if (!installing() && now_ms >= raft.election_timer_start + options_.election_timeout_ms)
     forget_leader();
 }
 
