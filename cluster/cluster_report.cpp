@@ -110,7 +110,7 @@ cluster_view cluster_member::view() const {
     return found == table->end() ? std::string{} : found->second.name;
   };
   const auto wanted = members_wanted();
-  const auto plan = voters_planned(standings);
+  const auto plan = plan_voters(standings, wanted, directory_->settings().replication);
   for (const auto& s : standings) {
     group_view group;
     group.settled = is_settled(s, wanted, plan);

@@ -19,7 +19,7 @@ inline constexpr std::string_view stream_field = ":stream";  ///< the answer goe
 /// So many bytes belong to the head: what a stream begins with may be more than it may have unsent later.
 inline constexpr std::string_view begin_field = ":begin";
 
-/// Of an answer that does not go on: half of what may wait on a link.
+/// Of an answer that does not go on: less than half of what may wait on a link.
 inline constexpr std::size_t answer_bytes_max = 32U << 20;
 /// A larger one stays where it is.
 inline const error answer_too_large{
